@@ -1,0 +1,77 @@
+package compact
+
+import (
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/record"
+)
+
+// transactions follows a log from its beginning and knows which transactions are open at each point.
+type transactions struct {
+	ahead     []AbortedTransaction // not reached yet, by first offset
+	aborted   map[kafka.ProducerID]*doomed
+	committed map[kafka.ProducerID]bool // open and to be committed, with data that was met
+}
+
+// doomed is an open transaction that will be aborted.
+type doomed struct {
+	last kafka.Offset // of its marker, which may have vanished: then the transaction ends there all the same
+	met  bool         // data of it was met
+}
+
+// reach opens the aborted transactions that begin in the batch or before it, and ends those that end before it.
+func (t *transactions) reach(h *record.Header) {
+	for len(t.ahead) > 0 && t.ahead[0].First <= h.LastOffset() {
+		next := t.ahead[0]
+		t.ahead = t.ahead[1:]
+		if next.Last >= h.BaseOffset {
+			t.aborted[next.Producer] = &doomed{last: next.Last}
+		}
+	}
+	if d := t.aborted[h.ProducerID]; d != nil && d.last < h.BaseOffset {
+		delete(t.aborted, h.ProducerID)
+	}
+}
+
+// onData takes the next batch of data and reports whether its records were aborted.
+func (t *transactions) onData(h *record.Header) (aborted bool) {
+	t.reach(h)
+	if !h.IsTransactional() {
+		return false
+	}
+	if d := t.aborted[h.ProducerID]; d != nil {
+		d.met = true
+		return true
+	}
+	t.committed[h.ProducerID] = true
+	return false
+}
+
+// onControl takes the next control batch and reports whether it is a marker without data before it: the transaction has vanished, and the
+// marker may follow after its horizon. Control batches of other kinds are never that. One without records was compacted already.
+func (t *transactions) onControl(h *record.Header, batch []byte) (vanished bool, err error) {
+	t.reach(h)
+	if h.Records == 0 {
+		return true, nil
+	}
+	for rec, err := range record.Records(batch, 0) {
+		if err != nil {
+			return false, err
+		}
+		kind, err := record.ParseControlKey(rec.Key)
+		if err != nil {
+			return false, err
+		}
+		switch kind {
+		case record.AbortMarker:
+			d := t.aborted[h.ProducerID]
+			delete(t.aborted, h.ProducerID)
+			return d == nil || !d.met, nil
+		case record.CommitMarker:
+			met := t.committed[h.ProducerID]
+			delete(t.committed, h.ProducerID)
+			return !met, nil
+		}
+		break // there is one record in a control batch
+	}
+	return false, nil
+}
