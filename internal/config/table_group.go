@@ -1,0 +1,32 @@
+package config
+
+// groupKeys are the group's keys of Kafka 4.4.
+var groupKeys = []Key{
+	{Name: "consumer.assignment.interval.ms", Type: Int, Default: "1000", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.consumer.assignment.interval.ms"}, Tier: Planned},
+	{Name: "consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.consumer.heartbeat.interval.ms"}, Tier: Planned},
+	{Name: "consumer.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.consumer.session.timeout.ms"}, Tier: Planned},
+	{Name: "errors.deadletterqueue.copy.record.enable", Type: Boolean, Default: "false", Importance: Medium, Tier: Planned},
+	{Name: "errors.deadletterqueue.topic.name", Type: String, Importance: Medium, Tier: Planned},
+	{Name: "share.assignment.interval.ms", Type: Int, Default: "1000", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.share.assignment.interval.ms"}, Tier: Planned},
+	{Name: "share.auto.offset.reset", Type: String, Default: "latest", Importance: Medium, Valid: "[latest, earliest, by_duration:PnDTnHnMn.nS]", Tier: Planned},
+	{Name: "share.delivery.count.limit", Type: Int, Default: "5", Importance: Medium, Valid: "[2,...]", Broker: []string{"group.share.delivery.count.limit"}, Tier: Planned},
+	{Name: "share.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.share.heartbeat.interval.ms"}, Tier: Planned},
+	{Name: "share.isolation.level", Type: String, Default: "read_uncommitted", Importance: Medium, Valid: "[read_committed, read_uncommitted]", Tier: Planned},
+	{Name: "share.partition.max.record.locks", Type: Int, Default: "2000", Importance: Medium, Valid: "[100,...]", Broker: []string{"group.share.partition.max.record.locks"}, Tier: Planned},
+	{Name: "share.record.lock.duration.ms", Type: Int, Default: "30000", Importance: Medium, Valid: "[1000,...]", Broker: []string{"group.share.record.lock.duration.ms"}, Tier: Planned},
+	{Name: "share.renew.acknowledge.enable", Type: Boolean, Default: "true", Importance: Medium, Tier: Planned},
+	{Name: "share.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.share.session.timeout.ms"}, Tier: Planned},
+	{Name: "streams.acceptable.recovery.lag", Type: Long, Default: "10000", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.acceptable.recovery.lag"}, Tier: Planned},
+	{Name: "streams.assignment.interval.ms", Type: Int, Default: "1000", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.assignment.interval.ms"}, Tier: Planned},
+	{Name: "streams.assignor.name", Type: String, NoDefault: true, Importance: Medium, Tier: Planned},
+	{Name: "streams.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.streams.heartbeat.interval.ms"}, Tier: Planned},
+	{Name: "streams.initial.rebalance.delay.ms", Type: Int, Default: "3000", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.initial.rebalance.delay.ms"}, Tier: Planned},
+	{Name: "streams.num.standby.replicas", Type: Int, Default: "0", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.num.standby.replicas"}, Tier: Planned},
+	{Name: "streams.num.warmup.replicas", Type: Int, Default: "2", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.num.warmup.replicas"}, Tier: Planned},
+	{Name: "streams.rack.aware.assignment.tags", Type: List, Importance: Low, Broker: []string{"group.streams.rack.aware.assignment.tags"}, Tier: Planned},
+	{Name: "streams.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.streams.session.timeout.ms"}, Tier: Planned},
+	{Name: "streams.task.offset.interval.ms", Type: Int, Default: "60000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.streams.task.offset.interval.ms"}, Tier: Planned},
+	{Name: "consumer.assignor.offload.enable", Type: Boolean, Default: "true", Importance: Medium, Broker: []string{"group.consumer.assignor.offload.enable"}, Tier: Ignored},
+	{Name: "share.assignor.offload.enable", Type: Boolean, Default: "true", Importance: Medium, Broker: []string{"group.share.assignor.offload.enable"}, Tier: Ignored},
+	{Name: "streams.assignor.offload.enable", Type: Boolean, Default: "true", Importance: Medium, Broker: []string{"group.streams.assignor.offload.enable"}, Tier: Ignored},
+}

@@ -1,0 +1,51 @@
+package config
+
+// brokerRafka are Rafka's own keys of a broker, and keys that Kafka takes without having them in its table.
+var brokerRafka = []Key{
+	{Name: "rafka.data.dir", Type: List, NoDefault: true, Importance: High, Hidden: true, AliasOf: "log.dirs", Tier: Acts, Doc: "Another name of log.dirs."},
+	{Name: "rafka.kafka.address", Type: String, NoDefault: true, Importance: High, Hidden: true, AliasOf: "listeners", Tier: Acts, Doc: "HOST:PORT of the one plain listener, in place of listeners; empty closes Kafka's door."},
+	{Name: "rafka.grpc.address", Type: String, Default: ":50051", Importance: High, Valid: "address", Tier: Acts, Doc: "HOST:PORT of gRPC; empty closes that door."},
+	{Name: "rafka.http.address", Type: String, Default: "127.0.0.1:8080", Importance: High, Valid: "address", Tier: Acts, Doc: "HOST:PORT of HTTP: metrics and health. It asks nobody for a password, so the default is reachable from this machine only; empty closes that door."},
+	{Name: "rafka.pprof.enable", Type: Boolean, Default: "false", Importance: Low, Tier: Acts, Doc: "Whether HTTP serves Go's profiles at /debug/pprof/."},
+	{Name: "rafka.log.level", Type: String, Default: "info", Importance: Medium, Valid: "(case insensitive) [debug, info, warn, error]", Tier: Acts, Doc: "How much the broker writes about itself."},
+	{Name: "rafka.storage.engine", Type: String, Default: "seglog", Importance: High, Valid: "[seglog, memlog]", Tier: Acts, Doc: "How partitions are stored: seglog in Kafka's files, memlog in memory only."},
+	{Name: "rafka.memory.request.bytes", Type: Long, Default: "268435456", Importance: High, Valid: "[1048576,...]", Tier: Acts, Doc: "Memory for requests that are being handled; when it is used up, connections are not read from."},
+	{Name: "rafka.log.hot.bytes", Type: Long, Default: "268435456", Importance: High, Valid: "[1048576,...]", Tier: Acts, Doc: "Memory for the tails of partitions and for what was read from disk."},
+	{Name: "rafka.log.io", Type: String, Default: "direct", Importance: Medium, Valid: "[direct, buffered]", Tier: Acts, Doc: "Whether segments are written past the page cache or through it."},
+	{Name: "rafka.log.journal.bytes", Type: Long, Default: "268435456", Importance: Medium, Valid: "[8388608,...]", Tier: Acts, Doc: "Disk space of the journal of one data directory, through which small appends of all partitions share one fsync."},
+	{Name: "write.caching", Type: Boolean, Default: "false", Importance: High, Tier: Acts, Mode: ClusterWide, Doc: `Whether an ack means "in the page cache", Kafka's default, instead of "on disk".`},
+	{Name: "rafka.cluster.id", Type: String, NoDefault: true, Importance: Medium, Hidden: true, Tier: Planned},
+	{Name: "super.users", Type: String, NoDefault: true, Importance: Medium, Hidden: true, Tier: Refused},
+	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "true", Importance: Medium, Hidden: true, Tier: Refused},
+	{Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Importance: Medium, Valid: "[0,...]", Mode: PerBroker, Hidden: true, Tier: Planned},
+	{Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Importance: Medium, Valid: "[0,...]", Mode: PerBroker, Hidden: true, Tier: Planned},
+	{Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: "9223372036854775807", Importance: Medium, Valid: "[0,...]", Mode: PerBroker, Hidden: true, Tier: Planned},
+}
+
+// topicRafka are Rafka's own keys of a topic, and those of other brokers that people bring along.
+var topicRafka = []Key{
+	{Name: "rafka.compaction.strategy", Type: String, Default: "keep_latest", Importance: Medium, Valid: "[keep_latest, time_window, hybrid]", Tier: Acts, Doc: "What compaction keeps: the latest record of each key; what is younger than the window; or the latest of each key within the window."},
+	{Name: "rafka.compaction.window.ms", Type: Long, Default: "604800000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The window of the strategies time_window and hybrid."},
+	{Name: "write.caching", Type: Boolean, Default: "false", Importance: Medium, Tier: Acts, Broker: []string{"write.caching"}, Doc: `Whether an ack means "in the page cache", Kafka's default, instead of "on disk".`},
+	{Name: "retention.local.target.bytes", Type: Long, NoDefault: true, Importance: Low, Hidden: true, AliasOf: "local.retention.bytes", Tier: Planned},
+	{Name: "retention.local.target.ms", Type: Long, NoDefault: true, Importance: Low, Hidden: true, AliasOf: "local.retention.ms", Tier: Planned},
+	{Name: "redpanda.remote.read", Type: Boolean, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "redpanda.remote.write", Type: Boolean, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "redpanda.iceberg.mode", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "redpanda.key.schema.id.validation", Type: Boolean, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "redpanda.value.schema.id.validation", Type: Boolean, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "redpanda.key.subject.name.strategy", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "redpanda.value.subject.name.strategy", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "confluent.key.schema.validation", Type: Boolean, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "confluent.value.schema.validation", Type: Boolean, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "confluent.key.subject.name.strategy", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "confluent.value.subject.name.strategy", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+	{Name: "bufstream.validate.mode", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
+}
+
+// clientMetricsKeys are the keys of a client metrics subscription (KIP-714).
+var clientMetricsKeys = []Key{
+	{Name: "interval.ms", Type: Int, Default: "300000", Importance: Medium, Valid: "[100,...,3600000]", Tier: Planned},
+	{Name: "match", Type: List, Default: "", Importance: Medium, Tier: Planned},
+	{Name: "metrics", Type: List, Default: "", Importance: Medium, Tier: Planned},
+}
