@@ -1,0 +1,33 @@
+package controller
+
+import (
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+)
+
+// Env is what decisions depend on beside the image and the request.
+type Env struct {
+	// Partitions and Replication are what a topic gets that asks for neither (num.partitions, default.replication.factor).
+	Partitions  int32
+	Replication int16
+	// DeleteTopics: delete.topic.enable.
+	DeleteTopics bool
+	// MaxPartitions is the most partitions that one request may make and that the cluster may have; 0: DefaultMaxPartitions.
+	MaxPartitions int
+	// NewTopicID gives ids that nothing had before (CTL-5); kafka.NewUUID outside tests.
+	NewTopicID func() kafka.UUID
+	// Inherited is the value a setting of a resource has while nothing is set for the resource itself: what the dynamic settings of
+	// the image, the configuration of the node and the table of defaults say. OpAppend and OpSubtract start from it.
+	Inherited func(img *metadata.Image, r metadata.Resource, name string) string
+}
+
+// DefaultMaxPartitions bounds the partitions of one request and of the cluster: each costs memory and files on every replica, and a
+// request of a few bytes can ask for any number.
+const DefaultMaxPartitions = 200_000
+
+func (e *Env) maxPartitions() int {
+	if e.MaxPartitions > 0 {
+		return e.MaxPartitions
+	}
+	return DefaultMaxPartitions
+}

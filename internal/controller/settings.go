@@ -1,0 +1,56 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/rafka-io/rafka/internal/config"
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+)
+
+// scopeOf is the table of settings that a type of resource has.
+func scopeOf(t metadata.ResourceType) config.Scope {
+	switch t {
+	case metadata.ResourceBroker:
+		return config.Broker
+	case metadata.ResourceGroup:
+		return config.Group
+	case metadata.ResourceClientMetrics:
+		return config.ClientMetrics
+	}
+	return config.Topic
+}
+
+// checkSettings refuses what a resource cannot have. set are the settings that change, after those there would be. What was valid when
+// it was set stays: a release that knows a key no more must not keep the other keys from being changed.
+func checkSettings(r metadata.Resource, set, after map[string]string) error {
+	if r.Type == metadata.ResourceBroker {
+		return checkBrokerSettings(r, set)
+	}
+	if err := config.ValidateAll(scopeOf(r.Type), set); err != nil {
+		return err
+	}
+	together := map[string]string{}
+	for name, value := range after {
+		if config.Validate(scopeOf(r.Type), name, value) == nil {
+			together[name] = value
+		}
+	}
+	return config.ValidateAll(scopeOf(r.Type), together)
+}
+
+// checkBrokerSettings answers with another code than the other resources get, as Kafka does (KAFKA-13609).
+func checkBrokerSettings(r metadata.Resource, set map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if err := config.ValidateDynamic(name, set[name], r.Name == ""); err != nil {
+			return kafka.Errorf(kafka.InvalidRequest, "%w", err)
+		}
+	}
+	return nil
+}
+
+func isList(t metadata.ResourceType, name string) bool {
+	key, known := config.Lookup(scopeOf(t), name)
+	return known && key.IsList()
+}
