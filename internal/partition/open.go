@@ -1,0 +1,206 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/storage"
+)
+
+// use returns the log, opening it at the first use.
+func (p *Partition) use() (*openLog, error) {
+	l := p.log.Load()
+	if l == nil {
+		var err error
+		if l, err = p.open(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.failed.Load(); err != nil {
+		return nil, *err
+	}
+	return l, nil
+}
+
+func (p *Partition) open() (*openLog, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	return p.openLocked()
+}
+
+// openLocked wants opening to be held.
+func (p *Partition) openLocked() (*openLog, error) {
+	if l := p.log.Load(); l != nil {
+		return l, nil
+	}
+	if gone := p.role.Load().Gone; gone != nil {
+		return nil, gone
+	}
+	l := &openLog{}
+	log, err := p.host.Engine.Open(p.id, p.logConfig(l, p.settings.Load()))
+	if err != nil {
+		return nil, offline(p.id, err)
+	}
+	l.Log = log
+	// A log that cannot be read has no bounds; Sync of nothing says why.
+	if err := log.Sync(context.Background(), 0); err != nil {
+		return nil, errors.Join(offline(p.id, err), log.Close())
+	}
+	b := log.Bounds()
+	p.mu.Lock()
+	p.end = b.End
+	p.mu.Unlock()
+	p.start.Store(int64(b.Start))
+	p.log.Store(l)
+	p.durableUpto(b.Durable)
+	return l, nil
+}
+
+func (p *Partition) logConfig(l *openLog, s *Settings) storage.Config {
+	c := s.Log
+	c.OnDurable = p.durableUpto
+	c.OnFailed = func(err error) {
+		err = offline(p.id, err)
+		l.failed.Store(&err)
+		p.failWaiters(err)
+	}
+	return c
+}
+
+// offline is what clients are told of a log that cannot be used: an error they may retry, for the partition may come back.
+func offline(id storage.ID, err error) error {
+	if errors.Is(err, storage.ErrFull) {
+		return kafka.Errorf(kafka.KafkaStorageError, "%s: the disk is full: free space or lower the retention, then retry: %w", id, err)
+	}
+	return kafka.Errorf(kafka.KafkaStorageError, "%s: the log cannot be used: %w", id, err)
+}
+
+// load returns the log once producers and epochs are known too (PAR-7): from the sidecar, and from the log behind what the sidecar
+// knows. Nothing is appended before, so both stay what the log says from here on.
+func (p *Partition) load() (*openLog, error) {
+	l, err := p.use()
+	if err != nil || p.loaded.Load() {
+		return l, err
+	}
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if p.loaded.Load() {
+		return l, nil
+	}
+	m, err := p.recall(l)
+	if err != nil {
+		return nil, offline(p.id, err)
+	}
+	p.mu.Lock()
+	p.producers = m.producers
+	p.epochs.Store(&m.epochs)
+	p.mu.Unlock()
+	p.unsaved.Store(m.read)
+	p.savedUpto, p.savedEpochs = m.savedUpto, m.savedEpochs
+	p.loaded.Store(true)
+	return l, nil
+}
+
+// memory is what a partition knows beside its log.
+type memory struct {
+	producers *producers
+	epochs    epochs
+
+	savedUpto   kafka.Offset      // of the snapshot it began with, NoOffset: none
+	savedEpochs kafka.LeaderEpoch // the latest one in the sidecar
+	read        int64             // bytes of log read behind the snapshot
+}
+
+// scanBytes is how much of the log is read at a time.
+const scanBytes = 1 << 20
+
+// recall folds the log into what is known of producers and epochs, beginning with the snapshot if there is one that fits.
+func (p *Partition) recall(l *openLog) (m memory, err error) {
+	b := l.Bounds()
+	m = memory{producers: newProducers(), savedUpto: kafka.NoOffset, savedEpochs: kafka.NoEpoch}
+	if b.End == 0 {
+		return m, nil
+	}
+	if err := p.recallSaved(l, b, &m); err != nil {
+		return m, err
+	}
+	from := max(b.Start, m.savedUpto)
+	now := kafka.Timestamp(p.host.Now().UnixMilli())
+	err = eachBatch(l, from, b.End, func(h *record.Header) {
+		m.epochs = m.epochs.assign(h.LeaderEpoch, h.BaseOffset)
+		m.read += int64(h.Size())
+		if h.ProducerID >= 0 {
+			m.producers.add(h, h.BaseOffset, now)
+		}
+	})
+	if err != nil {
+		return m, fmt.Errorf("read what producers wrote from offset %d: %w", from, err)
+	}
+	return m, nil
+}
+
+// recallSaved reads both blobs of the sidecar into m, or none: one without the other says too little.
+func (p *Partition) recallSaved(l *openLog, b storage.Bounds, m *memory) error {
+	var leaders epochs
+	var known *producers
+	var upto kafka.Offset
+	blob, err := l.Sidecar().Get(epochsBlob)
+	if err == nil {
+		leaders, err = decodeEpochs(blob)
+	}
+	if err == nil {
+		blob, err = l.Sidecar().Get(producersBlob)
+	}
+	if err == nil {
+		known, upto, err = decodeProducers(blob)
+	}
+	if err == nil && upto > b.End {
+		// The log's end was lost with the machine's memory (write.caching).
+		err = fmt.Errorf("the snapshot is of offset %d, the log ends at %d: %w", upto, b.End, errSnapshot)
+	}
+	switch {
+	case err == nil:
+		m.producers, m.savedUpto = known, upto
+		m.epochs, m.savedEpochs = leaders.truncate(b.End).trim(b.Start), leaders.latest()
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, storage.ErrDamaged), errors.Is(err, errSnapshot), errors.Is(err, errEpochs):
+		p.host.Logger.Warn("what was saved of producers cannot be used, reading the whole log instead", "log", p.id.String(), "err", err)
+	default:
+		return err
+	}
+	return nil
+}
+
+// eachBatch goes through the headers of the batches in [from, end).
+func eachBatch(l storage.Log, from, end kafka.Offset, each func(*record.Header)) error {
+	for from < end {
+		ext, err := l.Read(from, storage.ReadLimit{MaxBytes: scanBytes, Below: end})
+		if err != nil {
+			return err
+		}
+		if ext == nil {
+			return nil
+		}
+		b, err := ext.Bytes()
+		if err != nil {
+			ext.Release()
+			return err
+		}
+		before := from
+		for h := range b.All() {
+			if h.NextOffset() > from {
+				each(&h)
+				from = h.NextOffset()
+			}
+		}
+		ext.Release()
+		if from == before {
+			return fmt.Errorf("no batch at offset %d: %w", from, storage.ErrDamaged)
+		}
+	}
+	return nil
+}

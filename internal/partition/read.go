@@ -1,0 +1,172 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/storage"
+)
+
+// Isolation of a read, with Kafka's codes.
+type Isolation int8
+
+const (
+	ReadUncommitted Isolation = 0 // up to the high watermark
+	ReadCommitted   Isolation = 1 // up to the last stable offset
+)
+
+// ReadRequest is what a consumer asks of one partition.
+type ReadRequest struct {
+	From         kafka.Offset
+	MaxBytes     int
+	AtLeastOne   bool              // give one batch even if it is larger than MaxBytes
+	CurrentEpoch kafka.LeaderEpoch // as the client knows it; NoEpoch: not checked
+	FetchedEpoch kafka.LeaderEpoch // of the last record the client has; NoEpoch: not checked
+	Isolation    Isolation
+}
+
+// Read is what a read found.
+type Read struct {
+	Records       storage.Extent // nil: none; to be released
+	HighWatermark kafka.Offset
+	LastStable    kafka.Offset
+	LogStart      kafka.Offset
+	Diverging     *EpochEnd // the client's log went another way: truncate to here; no records then
+
+	// As they were before anything else was looked at; FetchWaiter.Await compares.
+	role      *Role
+	committed int64
+}
+
+// LogStart is the offset of the first record that may still be read.
+func (p *Partition) LogStart() kafka.Offset { return kafka.Offset(p.start.Load()) }
+
+// lastStable is the offset below which no transaction is open. None is ever open yet (errTransactions), so it is the high watermark.
+func (p *Partition) lastStable(hw kafka.Offset) kafka.Offset { return hw }
+
+// Read reads from the log, at most up to what the isolation lets be seen. It never waits for new data. At the high watermark, and
+// between it and the log end, there is nothing yet; beyond the log end and below the log start is OffsetOutOfRange. The offsets of the
+// result are set also when Read fails after it found the partition led here.
+//
+// Errors: NotLeaderOrFollower, FencedLeaderEpoch, UnknownLeaderEpoch, OffsetOutOfRange, KafkaStorageError.
+func (p *Partition) Read(r ReadRequest) (Read, error) {
+	read := Read{HighWatermark: kafka.NoOffset, LastStable: kafka.NoOffset, LogStart: kafka.NoOffset}
+	role, err := p.leader(r.CurrentEpoch)
+	if err != nil {
+		return read, err
+	}
+	l, err := p.use()
+	if err != nil {
+		return read, err
+	}
+	read.role, read.committed = role, p.committed.Load()
+	read.HighWatermark = p.HighWatermark()
+	read.LastStable = p.lastStable(read.HighWatermark)
+	read.LogStart = p.LogStart()
+	if r.FetchedEpoch != kafka.NoEpoch {
+		if read.Diverging, err = p.divergence(r, role); err != nil || read.Diverging != nil {
+			return read, err
+		}
+	}
+	if r.From < read.LogStart {
+		return read, p.outOfRange(r.From, l)
+	}
+	limit := read.HighWatermark
+	if r.Isolation == ReadCommitted {
+		limit = read.LastStable
+	}
+	if r.From >= limit {
+		if r.From > read.HighWatermark && r.From > l.Bounds().End {
+			return read, p.outOfRange(r.From, l)
+		}
+		return read, nil
+	}
+	if r.MaxBytes <= 0 && !r.AtLeastOne {
+		return read, nil
+	}
+	ext, err := l.Read(r.From, storage.ReadLimit{MaxBytes: max(r.MaxBytes, 0), Below: limit})
+	switch {
+	case errors.Is(err, kafka.OffsetOutOfRange):
+		return read, p.outOfRange(r.From, l)
+	case err != nil:
+		return read, p.readFailed(err)
+	case ext == nil:
+		return read, nil
+	case ext.Len() > r.MaxBytes && !r.AtLeastOne:
+		ext.Release()
+		return read, nil
+	}
+	read.Records = ext
+	return read, nil
+}
+
+// readFailed says why a log could not be read. If the partition went away meanwhile that is the reason, not its closed log.
+func (p *Partition) readFailed(err error) error {
+	if gone := p.role.Load().Gone; gone != nil {
+		return gone
+	}
+	return offline(p.id, err)
+}
+
+func (p *Partition) outOfRange(from kafka.Offset, l storage.Log) error {
+	b := l.Bounds()
+	return kafka.Errorf(kafka.OffsetOutOfRange, "offset %d of %s is not in its log, which has %d to %d", from, p.id, b.Start, b.End)
+}
+
+// divergence tells a client whose log went another way where to truncate (PAR-2, KIP-595).
+func (p *Partition) divergence(r ReadRequest, role *Role) (*EpochEnd, error) {
+	end, err := p.epochEnd(role, r.FetchedEpoch)
+	if err != nil {
+		return nil, err
+	}
+	if end == unknownEnd {
+		return nil, kafka.Errorf(kafka.OffsetOutOfRange, "%s knows nothing of leader epoch %d", p.id, r.FetchedEpoch)
+	}
+	if end.Epoch < r.FetchedEpoch || end.End < r.From {
+		return &end, nil
+	}
+	return nil, nil
+}
+
+// EpochEnd answers OffsetForLeaderEpoch: the largest epoch up to the one asked for of which something is known, and the offset after
+// its last record. NoEpoch and NoOffset if nothing is known. Errors as of Read.
+func (p *Partition) EpochEnd(current, asked kafka.LeaderEpoch) (EpochEnd, error) {
+	role, err := p.leader(current)
+	if err != nil {
+		return unknownEnd, err
+	}
+	return p.epochEnd(role, asked)
+}
+
+func (p *Partition) epochEnd(role *Role, asked kafka.LeaderEpoch) (EpochEnd, error) {
+	l, err := p.load()
+	if err != nil {
+		return unknownEnd, err
+	}
+	end := l.Bounds().End
+	// The epoch this replica leads in has begun even if nothing was written in it.
+	return p.epochs.Load().assign(role.Epoch, end).end(asked, end), nil
+}
+
+// Producers lists the producers that are known.
+func (p *Partition) Producers() ([]ProducerState, error) {
+	if _, err := p.leader(kafka.NoEpoch); err != nil {
+		return nil, err
+	}
+	if _, err := p.load(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.producers.list(), nil
+}
+
+// Size is the bytes of the log. It opens the log if need be.
+func (p *Partition) Size() (int64, error) {
+	l, err := p.use()
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", p.id, err)
+	}
+	return l.Size(), nil
+}

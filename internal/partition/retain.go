@@ -1,0 +1,77 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/storage"
+)
+
+// Retain closes an active segment that is older than segment.ms even if no record comes in, and removes what retention.ms and
+// retention.bytes do not ask to keep. A topic that is only compacted is never aged. It waits for the disk.
+func (p *Partition) Retain(ctx context.Context, now time.Time) error {
+	p.maintenance.Lock()
+	defer p.maintenance.Unlock()
+	if p.role.Load().Gone != nil {
+		return nil
+	}
+	l, err := p.use()
+	if err != nil {
+		return err
+	}
+	segmented, ok := l.Log.(storage.Segmented)
+	if !ok {
+		return nil
+	}
+	s := p.settings.Load()
+	if err := p.rollAged(l, s, now); err != nil {
+		return fmt.Errorf("roll %s: %w", p.id, err)
+	}
+	if !s.Delete {
+		return nil
+	}
+	keep := Retention{Time: s.RetentionTime, Bytes: s.RetentionBytes}
+	upto := expired(segmented.Segments(), keep, now, p.HighWatermark())
+	if upto == kafka.NoOffset {
+		return nil
+	}
+	p.mu.Lock()
+	active, ok := activeSegment(segmented.Segments())
+	if ok && active.Base < upto {
+		if active.Next > upto {
+			// Something was appended since: the segment is no longer too old.
+			upto = active.Base
+		} else if err := segmented.Roll(); err != nil {
+			p.mu.Unlock()
+			return fmt.Errorf("roll %s: %w", p.id, err)
+		}
+	}
+	p.mu.Unlock()
+	if err := p.trimLocked(ctx, l, upto); err != nil {
+		return fmt.Errorf("remove expired segments of %s: %w", p.id, err)
+	}
+	return nil
+}
+
+func (p *Partition) rollAged(l *openLog, s *Settings, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rollIfDueLocked(l, s, now)
+}
+
+// segmentAge is segment.ms less this partition's part of segment.jitter.ms, so that partitions made together do not roll together.
+func (p *Partition) segmentAge(s *Settings) time.Duration {
+	age := s.Log.SegmentAge
+	if age <= 0 {
+		age = 7 * 24 * time.Hour
+	}
+	if s.SegmentJitter > 0 {
+		h := fnv.New64a()
+		fmt.Fprintf(h, "%s", p.id)
+		age -= time.Duration(h.Sum64() % uint64(s.SegmentJitter))
+	}
+	return max(age, time.Millisecond)
+}
