@@ -1,0 +1,140 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/partition"
+	"github.com/rafka-io/rafka/internal/storage"
+)
+
+// Manager is the partitions of this node.
+type Manager struct {
+	opts  Options
+	host  partition.Host
+	table atomic.Pointer[table]
+
+	// stored are the logs that were on disk at the start. Written by New, read by retention: a partition that is neither there nor in
+	// use has nothing to age.
+	stored map[storage.ID]struct{}
+	first  bool // no image was applied yet; used by Apply's goroutine only
+
+	mu   sync.Mutex      // guards gone; a leaf
+	gone partition.Stats // what removed topics had counted, so that the node's counters never fall
+
+	background context.Context // of the goroutines; stop ends it
+	stop       context.CancelFunc
+	running    sync.WaitGroup
+}
+
+// Options of a Manager. Everything without a default in brackets is required.
+type Options struct {
+	NodeID kafka.BrokerID
+	Engine storage.Engine
+	// Settings is what the configuration of a topic, as of an image, means to its partitions.
+	Settings func(img *metadata.Image, topic string) *partition.Settings
+	// RetentionInterval is log.retention.check.interval.ms: in this time every partition is looked at once. [5 minutes]
+	RetentionInterval time.Duration
+	// CheckpointInterval is how often partitions are asked whether much was appended since their last snapshot of producers. [1 second]
+	CheckpointInterval time.Duration
+	// CleanerBackoff is log.cleaner.backoff.ms: how long the cleaner waits when nothing is left to compact. [15 seconds]
+	CleanerBackoff time.Duration
+	// NoCleaner turns compaction off (log.cleaner.enable).
+	NoCleaner bool
+	// Logger is told of logs that fail. [slog.Default()]
+	Logger *slog.Logger
+	// Now is the clock. [time.Now]
+	Now func() time.Time
+}
+
+// New returns a Manager without partitions; Apply brings them, Start begins the work in the background.
+func New(o Options) (*Manager, error) {
+	if o.RetentionInterval <= 0 {
+		o.RetentionInterval = 5 * time.Minute
+	}
+	if o.CheckpointInterval <= 0 {
+		o.CheckpointInterval = time.Second
+	}
+	if o.CleanerBackoff <= 0 {
+		o.CleanerBackoff = 15 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	logs, err := o.Engine.List()
+	if err != nil {
+		return nil, fmt.Errorf("list the logs on disk: %w", err)
+	}
+	m := &Manager{
+		opts:   o,
+		host:   partition.Host{Engine: o.Engine, Logger: o.Logger, Now: o.Now},
+		stored: make(map[storage.ID]struct{}, len(logs)),
+		first:  true,
+	}
+	m.background, m.stop = context.WithCancel(context.Background())
+	for _, id := range logs {
+		m.stored[id] = struct{}{}
+	}
+	m.table.Store(&table{})
+	return m, nil
+}
+
+// Start begins the work in the background.
+func (m *Manager) Start() {
+	m.running.Go(func() { m.retain(m.background) })
+	m.running.Go(func() { m.checkpoint(m.background) })
+	if !m.opts.NoCleaner {
+		m.running.Go(func() { m.clean(m.background) })
+	}
+}
+
+// Close ends the work in the background, then closes every partition: who waits is told that the broker is shutting down, and what a
+// restart would have to read is saved. The engine stays open. No Apply may run or follow.
+func (m *Manager) Close(ctx context.Context) error {
+	m.stop()
+	m.running.Wait()
+	var errs []error
+	for t := range m.table.Load().all() {
+		for p := range t.Partitions() {
+			if err := p.Close(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("close %s: %w", p.ID(), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ByName finds a topic of which a replica is here. UnknownTopicOrPartition if there is none.
+func (m *Manager) ByName(topic string) (*Topic, error) {
+	if t := m.table.Load().name(topic); t != nil {
+		return t, nil
+	}
+	return nil, kafka.UnknownTopicOrPartition
+}
+
+// ByID finds a topic by its id. UnknownTopicID if there is none.
+func (m *Manager) ByID(id kafka.UUID) (*Topic, error) {
+	if t := m.table.Load().id(id); t != nil {
+		return t, nil
+	}
+	return nil, kafka.UnknownTopicID
+}
+
+// Topics lists all topics, in no particular order.
+func (m *Manager) Topics() []*Topic {
+	var all []*Topic
+	for t := range m.table.Load().all() {
+		all = append(all, t)
+	}
+	return all
+}
