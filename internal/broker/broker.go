@@ -1,0 +1,66 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/replica"
+)
+
+// Broker is the verbs. All of them may be called from any goroutine.
+type Broker struct {
+	admin
+	opts Options
+
+	produces  sync.Pool // of *produceAwait
+	fetches   sync.Pool // of *fetchAwait
+	producers producerIDs
+}
+
+// Options of a Broker. Everything without a default in brackets is required.
+type Options struct {
+	AdminOptions
+	// Replicas are the partitions of this node.
+	Replicas *replica.Manager
+	// Image is the metadata of this moment, as this node knows it. [Controller.Image]
+	Image func() *metadata.Image
+	// ProducerIDs hands out blocks of producer ids. [Controller]
+	ProducerIDs ProducerIDs
+	// FetchMaxBytes is fetch.max.bytes: no answer to a fetch is larger, whatever it asks for. [57671680]
+	FetchMaxBytes int
+	// Now is the clock. [time.Now]
+	Now func() time.Time
+}
+
+// ProducerIDs hands out blocks of producer ids that no broker has used or will use: the controller is behind it.
+type ProducerIDs interface {
+	// AllocateProducerIDs returns the ids [first, first+count).
+	AllocateProducerIDs(ctx context.Context) (first kafka.ProducerID, count int32, err error)
+}
+
+// New returns a Broker over what app has started. It owns no goroutine and needs no Close.
+func New(o Options) *Broker {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.FetchMaxBytes <= 0 {
+		o.FetchMaxBytes = 55 << 20
+	}
+	if o.Image == nil {
+		o.Image = o.Controller.Image
+	}
+	if o.ProducerIDs == nil {
+		o.ProducerIDs = o.Controller
+	}
+	b := &Broker{admin: admin{opts: o.AdminOptions}, opts: o}
+	b.produces.New = func() any { return newProduceAwait(b) }
+	b.fetches.New = func() any { return newFetchAwait(b) }
+	b.producers.init(o.ProducerIDs)
+	return b
+}
+
+// Image is the metadata of this moment; a request asks once (MET-1).
+func (b *Broker) Image() *metadata.Image { return b.opts.Image() }

@@ -1,0 +1,70 @@
+package broker
+
+import (
+	"strconv"
+
+	"github.com/rafka-io/rafka/internal/config"
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+)
+
+// Settings finds the values in force on this node: what was set for a resource, then for this broker, then for all brokers, then what
+// the broker started with (CFG-4). app gives it to the controller, to the partitions and to the administrative verbs.
+type Settings struct {
+	Node   kafka.BrokerID
+	Static *config.Static // nil: the defaults
+}
+
+// Topic is what the settings of a topic mean as of an image.
+func (s Settings) Topic(img *metadata.Image, topic string) config.TopicConfig {
+	return s.of(img, metadata.Resource{Type: metadata.ResourceTopic, Name: topic}).Topic()
+}
+
+// Value is the value in force of a setting of a resource; "" also for null, for a secret and for what is not in the table.
+func (s Settings) Value(img *metadata.Image, r metadata.Resource, name string) string {
+	return value(s.of(img, r), r, name)
+}
+
+// Inherited is the value that a setting of a resource has while nothing is set for the resource itself: controller.Env.Inherited.
+func (s Settings) Inherited(img *metadata.Image, r metadata.Resource, name string) string {
+	return value(s.layers(img, r, nil), r, name)
+}
+
+func value(l *config.Layers, r metadata.Resource, name string) string {
+	if e, known := l.Effective(scopeOf(r.Type), name); known && e.Value != nil {
+		return *e.Value
+	}
+	return ""
+}
+
+// of is where the settings of a resource come from.
+func (s Settings) of(img *metadata.Image, r metadata.Resource) *config.Layers {
+	return s.layers(img, r, img.Configs[r])
+}
+
+// layers is of for a resource that has other settings of its own than the image says. Other brokers' static settings are not known
+// here, and what is set for all brokers has none.
+func (s Settings) layers(img *metadata.Image, r metadata.Resource, own map[string]string) *config.Layers {
+	all := metadata.Resource{Type: metadata.ResourceBroker}
+	mine := metadata.Resource{Type: metadata.ResourceBroker, Name: strconv.Itoa(int(s.Node))}
+	switch r {
+	case all:
+		return &config.Layers{Static: s.Static, Default: own}
+	case mine:
+		return &config.Layers{Static: s.Static, Default: img.Configs[all], Broker: own}
+	}
+	return &config.Layers{Static: s.Static, Default: img.Configs[all], Broker: img.Configs[mine], Resource: own}
+}
+
+// scopeOf is the table of settings that a type of resource has.
+func scopeOf(t metadata.ResourceType) config.Scope {
+	switch t {
+	case metadata.ResourceBroker:
+		return config.Broker
+	case metadata.ResourceGroup:
+		return config.Group
+	case metadata.ResourceClientMetrics:
+		return config.ClientMetrics
+	}
+	return config.Topic
+}

@@ -1,0 +1,19 @@
+// Package broker is the verbs that all doors share: Produce, Fetch, CreateTopics and so on. A door decodes, calls one verb, encodes.
+// It calls partition (through replica), the controller, config and the policies; doors call it.
+//
+// What holds:
+//
+//	BRK-1  Partitions of a request succeed or fail on their own.
+//	BRK-2  Verbs are door-free.
+//	BRK-3  A verb that waits gives an Await; it never blocks its caller. The one wait inside Produce is the engine's back-pressure,
+//	       by which a connection whose data comes faster than the disk takes it is held up.
+//
+// The package starts no goroutine. A produce request allocates its results and nothing else: the rest of it is one pooled Await.
+//
+// How it is tested: verbs over a storage engine in memory whose durability the test decides, on a fake clock where time matters
+// (testing/synctest); doors over brokertest, a small broker in memory; benchmarks that count allocations.
+//
+// Files: broker.go, session.go, await.go and lookup.go; one file for each data verb (produce.go with produce_await.go, fetch.go with
+// fetch_await.go, list_offsets.go ...); admin.go with topics_*.go and configs_*.go for the administrative verbs; publish.go, tail.go and
+// their companions for doors whose clients send and read single messages.
+package broker

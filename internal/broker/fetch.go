@@ -1,0 +1,81 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/partition"
+	"github.com/rafka-io/rafka/internal/storage"
+)
+
+// Isolation of a read.
+type Isolation = partition.Isolation
+
+const (
+	ReadUncommitted = partition.ReadUncommitted
+	ReadCommitted   = partition.ReadCommitted
+)
+
+// FetchRequest asks for batches of partitions, waiting until MinBytes are there or MaxWait has passed.
+type FetchRequest struct {
+	ReplicaID  kafka.BrokerID // negative: a consumer
+	MaxWait    time.Duration  // at most a minute is waited
+	MinBytes   int
+	MaxBytes   int // of the whole answer; the first partition with data gives at least one batch all the same
+	Isolation  Isolation
+	Rack       string
+	Partitions []FetchPartition
+}
+
+// FetchPartition: by topic id if Topic is empty.
+type FetchPartition struct {
+	Topic            string
+	TopicID          kafka.UUID
+	Partition        int32
+	Offset           kafka.Offset
+	MaxBytes         int
+	LeaderEpoch      kafka.LeaderEpoch // current leader epoch as the client knows it; NoEpoch: not checked
+	LastFetchedEpoch kafka.LeaderEpoch // NoEpoch: not checked
+	LogStart         kafka.Offset      // of a follower
+}
+
+// FetchResult answers one partition, in the order of the request. The door releases Records after writing.
+type FetchResult struct {
+	Err           error
+	HighWatermark kafka.Offset
+	LastStable    kafka.Offset
+	LogStart      kafka.Offset
+	Aborted       []AbortedTxn   // ReadCommitted only
+	Diverging     *EpochEnd      // the client's log diverges: truncate to here
+	Leader        kafka.BrokerID // with kafka.NotLeaderOrFollower and kafka.FencedLeaderEpoch, else NoBroker
+	LeaderEpoch   kafka.LeaderEpoch
+	PreferredRead kafka.BrokerID
+	Records       storage.Extent // nil: none
+}
+
+// AbortedTxn names a producer's aborted transaction by its first offset.
+type AbortedTxn struct {
+	Producer kafka.ProducerID
+	First    kafka.Offset
+}
+
+// EpochEnd is the end offset of an epoch.
+type EpochEnd = partition.EpochEnd
+
+// maxFetchWait bounds how long a fetch waits, whatever it asks for: clients ask for half a second.
+const maxFetchWait = time.Minute
+
+// errNoFollower refuses whoever claims to be a follower: partitions have one replica, so no broker follows (REP-4), and a consumer that
+// poses as one must not read beyond the high watermark (CVE-2018-1288).
+var errNoFollower = kafka.Errorf(kafka.NotLeaderOrFollower, "no broker is a follower of this partition")
+
+// Fetch reads batches from each partition; a partition's failure is its own (BRK-1). Fetch itself does nothing; Wait reads, and if that is
+// less than req.MinBytes and nothing failed, waits until enough has come, req.MaxWait has passed or ctx ends, and reads again.
+// req is borrowed until Wait returns. Only an Await whose Wait was called holds extents, so one may be dropped.
+//
+// Per partition: UnknownTopicOrPartition, UnknownTopicID and the errors of partition.Read.
+func (b *Broker) Fetch(_ *Session, req *FetchRequest) Await[[]FetchResult] {
+	a := b.fetches.Get().(*fetchAwait)
+	a.req = req
+	return a
+}

@@ -1,0 +1,163 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/partition"
+)
+
+// fetchAwait is a fetch request under way. It goes back to the pool at the end of Wait; only the results leave it.
+type fetchAwait struct {
+	b      *Broker
+	req    *FetchRequest
+	waiter *partition.FetchWaiter
+	timer  *time.Timer // stopped between requests
+	slots  []fetchSlot
+}
+
+// fetchSlot is one partition of the request.
+type fetchSlot struct {
+	p     *partition.Partition
+	err   error            // why there is no p
+	stats *partition.Stats // nil: no such topic
+	read  partition.Read
+}
+
+func newFetchAwait(b *Broker) *fetchAwait {
+	return &fetchAwait{b: b, waiter: partition.NewFetchWaiter()}
+}
+
+// Wait implements Await.
+func (a *fetchAwait) Wait(ctx context.Context) []FetchResult {
+	results := make([]FetchResult, len(a.req.Partitions))
+	a.find()
+	enough := a.read(results)
+	if wait := min(a.req.MaxWait, maxFetchWait); !enough && wait > 0 {
+		a.wait(ctx, wait, results)
+	}
+	a.finish(results)
+	return results
+}
+
+// find looks up the partitions, once.
+func (a *fetchAwait) find() {
+	find := lookup{replicas: a.b.opts.Replicas}
+	for i := range a.req.Partitions {
+		at := &a.req.Partitions[i]
+		t, p, err := find.find(at.Topic, at.TopicID, at.Partition)
+		if err == nil && a.req.ReplicaID >= 0 {
+			err = errNoFollower
+		}
+		slot := fetchSlot{p: p, err: err}
+		if t != nil {
+			slot.stats = t.Stats
+			t.Stats.FetchRequests.Add(1)
+		}
+		a.slots = append(a.slots, slot)
+	}
+}
+
+// read reads all partitions and reports whether that is an answer: there are enough bytes, or something failed that the client should
+// know at once.
+func (a *fetchAwait) read(results []FetchResult) (enough bool) {
+	left := min(a.req.MaxBytes, a.b.opts.FetchMaxBytes)
+	total := 0
+	enough = len(results) == 0
+	for i := range results {
+		at, slot, r := &a.req.Partitions[i], &a.slots[i], &results[i]
+		err := slot.err
+		slot.read = partition.Read{HighWatermark: kafka.NoOffset, LastStable: kafka.NoOffset, LogStart: kafka.NoOffset}
+		if err == nil {
+			slot.read, err = slot.p.Read(partition.ReadRequest{
+				From: at.Offset, MaxBytes: min(at.MaxBytes, left), AtLeastOne: total == 0,
+				CurrentEpoch: at.LeaderEpoch, FetchedEpoch: at.LastFetchedEpoch, Isolation: a.req.Isolation,
+			})
+		}
+		*r = FetchResult{
+			Err: err, HighWatermark: slot.read.HighWatermark, LastStable: slot.read.LastStable, LogStart: slot.read.LogStart,
+			Diverging: slot.read.Diverging, Records: slot.read.Records,
+			Leader: kafka.NoBroker, LeaderEpoch: kafka.NoEpoch, PreferredRead: kafka.NoBroker,
+		}
+		if err != nil || r.Diverging != nil {
+			enough = true
+		}
+		if r.Records != nil {
+			n := r.Records.Len()
+			total += n
+			left = max(left-n, 0)
+		}
+	}
+	return enough || total >= a.req.MinBytes
+}
+
+// wait reads again each time enough may have come, until it has or the time is up.
+func (a *fetchAwait) wait(ctx context.Context, most time.Duration, results []FetchResult) {
+	if a.timer == nil {
+		a.timer = time.NewTimer(most)
+	} else {
+		a.timer.Reset(most)
+	}
+	defer a.timer.Stop()
+	for {
+		late := false
+		if a.register(results) {
+			select {
+			case <-a.waiter.Done():
+			case <-a.timer.C:
+				late = true
+			case <-ctx.Done():
+				late = true
+			}
+		}
+		a.waiter.Stop()
+		releaseRecords(results)
+		if a.read(results) || late {
+			return
+		}
+	}
+}
+
+// register puts the waiter on all partitions; false: it is time to read again.
+func (a *fetchAwait) register(results []FetchResult) bool {
+	missing := a.req.MinBytes
+	for i := range results {
+		if results[i].Records != nil {
+			missing -= results[i].Records.Len()
+		}
+	}
+	a.waiter.Start(missing, len(results))
+	for i := range a.slots {
+		if !a.waiter.Await(a.slots[i].p, a.req.Partitions[i].Offset, &a.slots[i].read) {
+			return false
+		}
+	}
+	return true
+}
+
+func releaseRecords(results []FetchResult) {
+	for i := range results {
+		if results[i].Records != nil {
+			results[i].Records.Release()
+			results[i].Records = nil
+		}
+	}
+}
+
+// finish counts, tells who asked the wrong broker which is the right one, and gives the await back.
+func (a *fetchAwait) finish(results []FetchResult) {
+	for i := range results {
+		at, slot, r := &a.req.Partitions[i], &a.slots[i], &results[i]
+		r.Leader, r.LeaderEpoch = a.b.leaderFor(r.Err, at.Topic, at.TopicID, at.Partition)
+		if r.Err != nil && slot.stats != nil {
+			slot.stats.FailedFetch.Add(1)
+		}
+		if r.Records != nil {
+			slot.stats.BytesOut.Add(int64(r.Records.Len()))
+		}
+	}
+	clear(a.slots)
+	a.req, a.slots = nil, a.slots[:0]
+	a.b.fetches.Put(a)
+}
