@@ -1,0 +1,201 @@
+package kafkasrv
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+)
+
+// Metadata: v0-13
+//
+// Behaviour: brokers with the address for the client's own listener, topics by name or id, from one image. Topics asked for by name that do
+// not exist are created if the client allows it (always before version 4) and auto.create.topics.enable is on; the answer has them then.
+// v0 an empty list means all topics · v1 null means all, empty none; controller, internal, rack · v2 cluster id · v4 auto creation as
+// asked · v5 offline replicas · v7 leader epoch · v8-10 operations of the cluster · v9 flexible · v10 topic ids · v12 topics by id ·
+// v13 an error of the whole answer
+// Left out: nothing.
+func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, a *kmsg.MetadataResponse) {
+	s := r.conn.srv
+	all := q.Topics == nil || r.version == 0 && len(q.Topics) == 0
+	if r.version < 4 || q.AllowAutoTopicCreation {
+		createMissing(ctx, r, q)
+	}
+	img := s.broker.Image()
+	r.eachBroker(img, func(b *metadata.Broker, at endpoint) {
+		m := kmsg.NewMetadataResponseBroker()
+		m.NodeID, m.Host, m.Port, m.Rack = int32(b.ID), at.host, at.port, optional(b.Rack)
+		a.Brokers = append(a.Brokers, m)
+	})
+	a.ClusterID = optional(img.ClusterID)
+	a.ControllerID = int32(r.controller(img))
+	if q.IncludeClusterAuthorizedOperations {
+		a.AuthorizedOperations = clusterOperations
+	}
+	if all {
+		for _, t := range img.Topics.Sorted() {
+			a.Topics = append(a.Topics, metadataTopic(r, img, t, q.IncludeTopicAuthorizedOperations))
+		}
+		return
+	}
+	told := make(map[metadataKey]bool, len(q.Topics))
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		key := metadataKey{id: t.TopicID}
+		if t.Topic != nil {
+			key = metadataKey{name: *t.Topic}
+		}
+		if told[key] {
+			continue // a large topic named again and again would make a small request a huge answer
+		}
+		told[key] = true
+		var known *metadata.Topic
+		if t.Topic != nil {
+			known = img.Topics.ByName(*t.Topic)
+		} else {
+			known = img.Topics.ByID(t.TopicID)
+		}
+		if known != nil {
+			a.Topics = append(a.Topics, metadataTopic(r, img, known, q.IncludeTopicAuthorizedOperations))
+			continue
+		}
+		m := kmsg.NewMetadataResponseTopic()
+		m.Topic, m.TopicID = t.Topic, t.TopicID
+		switch {
+		case t.Topic == nil:
+			m.ErrorCode = int16(kafka.UnknownTopicID)
+			if r.version < 12 {
+				m.Topic = new(string) // null only since then
+			}
+		case !validTopicName(*t.Topic):
+			m.ErrorCode = int16(kafka.InvalidTopicException)
+		default:
+			m.ErrorCode = int16(kafka.UnknownTopicOrPartition)
+		}
+		a.Topics = append(a.Topics, m)
+	}
+}
+
+// metadataKey is how a request names a topic.
+type metadataKey struct {
+	name string
+	id   kafka.UUID
+}
+
+// createMissing creates the topics of the request that do not exist, where that is allowed; those that cannot be stay unknown.
+func createMissing(ctx context.Context, r *request, q *kmsg.MetadataRequest) {
+	img := r.conn.srv.broker.Image()
+	var missing []string
+	for i := range q.Topics {
+		if name := q.Topics[i].Topic; name != nil && validTopicName(*name) && img.Topics.ByName(*name) == nil {
+			missing = append(missing, *name)
+		}
+	}
+	if len(missing) > 0 {
+		r.conn.srv.broker.EnsureTopics(ctx, r.session, missing)
+	}
+}
+
+func metadataTopic(r *request, img *metadata.Image, t *metadata.Topic, withOperations bool) kmsg.MetadataResponseTopic {
+	m := kmsg.NewMetadataResponseTopic()
+	m.Topic, m.TopicID, m.IsInternal = kmsg.StringPtr(t.Name), t.ID, t.Internal
+	if withOperations {
+		m.AuthorizedOperations = topicOperations
+	}
+	m.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		m.Partitions[i] = kmsg.MetadataResponseTopicPartition{
+			ErrorCode: int16(leaderError(p)), Partition: int32(i), Leader: int32(p.Leader), LeaderEpoch: int32(p.LeaderEpoch),
+			Replicas: ids(p.Replicas), ISR: ids(p.ISR), OfflineReplicas: r.offline(img, p.Replicas),
+		}
+	}
+	return m
+}
+
+// leaderError is what a partition's metadata says of its leader.
+func leaderError(p *metadata.Partition) kafka.ErrorCode {
+	if p.Leader == kafka.NoBroker {
+		return kafka.LeaderNotAvailable
+	}
+	return kafka.None
+}
+
+// controller is the broker that administrative requests may go to; every broker takes them.
+func (r *request) controller(img *metadata.Image) kafka.BrokerID {
+	if img.Brokers[img.Controller] != nil {
+		return img.Controller
+	}
+	return r.conn.srv.opts.NodeID
+}
+
+// offline lists the replicas that are on no live broker.
+func (r *request) offline(img *metadata.Image, replicas []kafka.BrokerID) (off []int32) {
+	for _, id := range replicas {
+		if b := img.Brokers[id]; b == nil || b.Fenced {
+			off = append(off, int32(id))
+		}
+	}
+	return off
+}
+
+// What one partition of a Metadata answer costs at most while it is built, and one unknown topic.
+const (
+	metadataPartitionCost = 256
+	metadataTopicCost     = 256
+)
+
+// metadataCost counts all partitions if all topics are wanted, or else as many of average size as are named.
+func metadataCost(r *request) int64 {
+	img := r.conn.srv.broker.Image()
+	named := r.content.Elements
+	if named == 0 {
+		named = img.Topics.Len()
+	}
+	known := min(named, img.Topics.Len())
+	return int64(named)*metadataTopicCost + int64(known)*int64(partitionsPerTopic(img))*metadataPartitionCost
+}
+
+// partitionsPerTopic is the average, rounded up.
+func partitionsPerTopic(img *metadata.Image) int {
+	if img.Topics.Len() == 0 {
+		return 0
+	}
+	return (img.Topics.PartitionCount() + img.Topics.Len() - 1) / img.Topics.Len()
+}
+
+// ids are broker ids as integers.
+func ids(brokers []kafka.BrokerID) []int32 {
+	list := make([]int32, len(brokers))
+	for i, id := range brokers {
+		list[i] = int32(id)
+	}
+	return list
+}
+
+// optional is a string that is null when empty.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// maxTopicName is Kafka's limit, in bytes.
+const maxTopicName = 249
+
+// validTopicName reports whether a topic may have that name: a client that asks for another gets an error of its own.
+func validTopicName(s string) bool {
+	if s == "" || s == "." || s == ".." || len(s) > maxTopicName {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}

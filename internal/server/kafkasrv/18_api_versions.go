@@ -1,0 +1,70 @@
+package kafkasrv
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+)
+
+// ApiVersions: v0-5
+//
+// Behaviour: tells the table of apis.go. A version that we do not know is answered in version 0 with UNSUPPORTED_VERSION and our ranges,
+// whatever its body (KIP-511); the response header has version 0 always, because the client cannot know yet what we speak.
+// v3 flexible, client software, features · v5 the cluster and node that the client believes to talk to (KIP-1242)
+// Left out: nothing.
+func apiVersions(_ context.Context, r *request, q *kmsg.ApiVersionsRequest, a *kmsg.ApiVersionsResponse) {
+	for _, known := range r.conn.srv.apis.list {
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = known.key, known.min, known.max
+		a.ApiKeys = append(a.ApiKeys, k)
+	}
+	img := r.conn.srv.broker.Image()
+	switch {
+	case r.unknown:
+		a.ErrorCode = int16(kafka.UnsupportedVersion)
+		return
+	case r.version >= 3 && !(validSoftware(q.ClientSoftwareName) && validSoftware(q.ClientSoftwareVersion)):
+		a.ErrorCode = int16(kafka.InvalidRequest)
+		a.ApiKeys = nil
+		return
+	case r.version >= 5 && (q.ClusterID == nil) != (q.NodeID == -1):
+		a.ErrorCode = int16(kafka.InvalidRequest)
+		a.ApiKeys = nil
+		return
+	case r.version >= 5 && q.ClusterID != nil && (*q.ClusterID != img.ClusterID || kafka.BrokerID(q.NodeID) != r.conn.srv.opts.NodeID):
+		a.ErrorCode = int16(kafka.RebootstrapRequired)
+		a.ApiKeys = nil
+		return
+	}
+	if r.version < 3 {
+		return
+	}
+	r.conn.setSoftware(q.ClientSoftwareName, q.ClientSoftwareVersion)
+	supported := kmsg.NewApiVersionsResponseSupportedFeature()
+	supported.Name, supported.MaxVersion = metadata.FeatureVersion, metadata.SupportedLevel(metadata.FeatureVersion)
+	supported.MinVersion = 1 // clients before version 4 of this API choke on 0 (KIP-1022)
+	a.SupportedFeatures = append(a.SupportedFeatures, supported)
+	a.FinalizedFeaturesEpoch = int64(img.Offset)
+	for _, name := range slices.Sorted(maps.Keys(img.Features)) {
+		f := kmsg.NewApiVersionsResponseFinalizedFeature()
+		f.Name, f.MinVersionLevel, f.MaxVersionLevel = name, img.Features[name], img.Features[name]
+		a.FinalizedFeatures = append(a.FinalizedFeatures, f)
+	}
+}
+
+// validSoftware reports whether a client's name or version of itself is letters, digits, '-' and '.', with neither at an end (KIP-511).
+func validSoftware(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alphanumeric := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !alphanumeric && (c != '-' && c != '.' || i == 0 || i == len(s)-1) {
+			return false
+		}
+	}
+	return s != ""
+}

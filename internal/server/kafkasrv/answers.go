@@ -1,0 +1,30 @@
+package kafkasrv
+
+import (
+	"context"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+)
+
+// codeAndMessage is an error as answers have it; no message is null.
+func codeAndMessage(err error) (int16, *string) {
+	return int16(kafka.CodeOf(err)), optional(kafka.MessageOf(err))
+}
+
+// withTimeout bounds a request's wait by what its client asked for; nothing and less is no time of its own.
+func withTimeout(ctx context.Context, timeoutMs int32) (context.Context, context.CancelFunc) {
+	if timeoutMs <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Duration(timeoutMs)*time.Millisecond)
+}
+
+// brokerIDs are integers as broker ids.
+func brokerIDs(list []int32) []kafka.BrokerID {
+	ids := make([]kafka.BrokerID, len(list))
+	for i, id := range list {
+		ids[i] = kafka.BrokerID(id)
+	}
+	return ids
+}

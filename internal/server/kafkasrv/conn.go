@@ -1,0 +1,291 @@
+package kafkasrv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/broker"
+	"github.com/rafka-io/rafka/internal/wire"
+)
+
+// firstFrame is how large the first frames of a connection may be, until one was understood: ApiVersions must come small, and who is
+// no Kafka client at all costs little.
+const firstFrame = 64 << 10
+
+// conn is one connection. Its goroutines run work; see the package comment for how they take turns.
+type conn struct {
+	srv     *Server
+	nc      net.Conn
+	src     io.Reader // nc, or what was read of it before and then nc
+	frames  *wire.FrameReader
+	session atomic.Pointer[broker.Session] // replaced, never changed: verbs keep it
+
+	understood atomic.Bool   // a request was understood: frames may be larger
+	writing    atomic.Bool   // a write to nc is under way
+	writes     atomic.Uint64 // writes begun
+	holding    atomic.Bool   // a large answer holds bytes of the gate
+	seen       sighting      // the watcher's
+
+	ctx       context.Context // ends when the connection is over
+	cancel    context.CancelFunc
+	polls     context.Context // ends when the connection drains: long polls answer at once
+	stopPolls context.CancelFunc
+	role      chan struct{}  // capacity 1: holds the reading role while nobody has it
+	retire    chan struct{}  // capacity 1: tells the second goroutine to end
+	two       atomic.Bool    // there is a second goroutine; changed by who has the reading role
+	resting   atomic.Bool    // rest was asked for and not noticed yet
+	second    sync.WaitGroup // the goroutine that serve was not called in
+
+	queue queue
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{srv: s, role: make(chan struct{}, 1), retire: make(chan struct{}, 1)}
+	session := &broker.Session{Door: "kafka"}
+	if a, ok := nc.(accepted); ok {
+		var read []byte
+		session.Listener = a.ListenerName()
+		if nc, read = a.Unwrap(); len(read) > 0 {
+			c.src = io.MultiReader(bytes.NewReader(read), nc)
+		}
+	}
+	if c.src == nil {
+		c.src = nc
+	}
+	session.Host = hostOf(nc.RemoteAddr())
+	c.nc = nc
+	c.frames = wire.NewFrameReader(c, s.budget, c.frameLimit)
+	c.session.Store(session)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.polls, c.stopPolls = context.WithCancel(c.ctx)
+	c.queue.init()
+	return c
+}
+
+func (c *conn) frameLimit(key int16) int {
+	switch {
+	case !c.understood.Load():
+		return firstFrame
+	case key == keyProduce:
+		return c.srv.opts.MaxFrame
+	}
+	return min(c.srv.opts.MaxControlFrame, c.srv.opts.MaxFrame)
+}
+
+// serve runs the connection to its end.
+func (c *conn) serve() {
+	c.role <- struct{}{}
+	c.work(true)
+	c.second.Wait()
+	c.queue.drop()
+}
+
+// work is what both goroutines do: read while holding the role, write when there is something and nobody does. The first one stays to the
+// end of the connection; the second one ends when the connection rests.
+func (c *conn) work(first bool) {
+	for {
+		if !c.takeRole() {
+			return
+		}
+		err := c.read(first)
+		if errors.Is(err, errRest) {
+			c.role <- struct{}{}
+			return
+		}
+		if err == nil {
+			c.handOver()
+			err = c.write()
+		}
+		if err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// takeRole waits for the reading role; it is false when the goroutine has to end.
+//
+//go:noinline
+func (c *conn) takeRole() bool {
+	select {
+	case <-c.role:
+		return true
+	case <-c.retire:
+	case <-c.ctx.Done():
+	}
+	return false
+}
+
+// read takes requests until there is one that this goroutine has to answer itself, or, in the second goroutine, until the connection
+// rests (errRest).
+func (c *conn) read(first bool) error {
+	for {
+		r, err := c.next()
+		switch {
+		case err == nil:
+			if c.queue.push(r) {
+				return nil
+			}
+		case !errors.Is(err, errRest):
+			return err
+		case !first:
+			c.two.Store(false)
+			return err
+		case c.two.Load():
+			select {
+			case c.retire <- struct{}{}:
+				c.two.Store(false)
+			default: // one that was told before is still on its way out
+			}
+		}
+	}
+}
+
+// handOver gives the reading role to the other goroutine, which it starts if there is none. (One that was told to retire may take the role
+// in its place; then the new one retires.)
+//
+//go:noinline
+func (c *conn) handOver() {
+	if !c.two.Load() {
+		c.two.Store(true)
+		c.second.Go(func() { c.work(false) })
+	}
+	c.role <- struct{}{}
+}
+
+// rest asks an idle connection to do with one goroutine, which is half of what it costs. The reader notices by its deadline.
+func (c *conn) rest() {
+	if c.two.Load() && c.resting.CompareAndSwap(false, true) {
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// Read is what the frames are read from: src, but for the deadline that rest sets, which only counts between frames.
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.src.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.resting.Load() {
+			return n, err
+		}
+		_ = c.nc.SetReadDeadline(time.Time{})
+		c.resting.Store(false)
+		if state, _, _ := c.frames.Progress(); state == wire.BetweenFrames {
+			return 0, errRest
+		}
+	}
+}
+
+// write answers the requests of the queue until it is empty.
+func (c *conn) write() error {
+	o := newOut(c)
+	defer o.free()
+	answered := 0
+	for {
+		r := c.queue.head()
+		if r == nil || !r.ready() {
+			if err := o.flush(); err != nil {
+				return err
+			}
+			if c.queue.answered(answered) {
+				return errDrained
+			}
+			answered = 0
+			if r == nil {
+				if c.queue.endWriting() {
+					return nil
+				}
+				continue
+			}
+		}
+		err := r.answer(o)
+		c.srv.stats.observe(r, c.srv.opts.Now(), err)
+		c.queue.pop()
+		r.free()
+		if err != nil {
+			return err
+		}
+		answered++
+	}
+}
+
+// Errors that are nobody's fault.
+var (
+	errDrained = errors.New("drained")
+	errClosed  = errors.New("closed")
+	errRest    = errors.New("idle; one goroutine is enough") // no reason to end it at all
+)
+
+// fail ends the connection; the first reason given counts.
+func (c *conn) fail(err error) {
+	if c.ctx.Err() == nil {
+		c.srv.stats.closedFor(err)
+		c.srv.explain(c, err)
+	}
+	c.close()
+}
+
+// close wakes everybody who waits on the connection's behalf. It may be called by anyone, any number of times.
+func (c *conn) close() {
+	c.cancel()
+	c.queue.close()
+	_ = c.nc.Close()
+}
+
+// drain lets what has been read be answered and closes then. What comes in later is not read any more.
+func (c *conn) drain() {
+	if c.queue.drain() {
+		c.close()
+		return
+	}
+	c.stopPolls()
+}
+
+func (c *conn) bytesIn() uint64 {
+	_, received, _ := c.frames.Progress()
+	return received
+}
+
+// sessionFor is the connection's session with this request's client id.
+func (c *conn) sessionFor(clientID []byte) *broker.Session {
+	s := c.session.Load()
+	if string(clientID) == s.ClientID {
+		return s
+	}
+	next := *s
+	next.ClientID = string(clientID)
+	c.session.Store(&next)
+	return &next
+}
+
+// setSoftware keeps what the client said of itself in ApiVersions.
+func (c *conn) setSoftware(name, version string) {
+	for {
+		s := c.session.Load()
+		next := *s
+		next.Software = name + " " + version
+		if c.session.CompareAndSwap(s, &next) {
+			return
+		}
+	}
+}
+
+// partitionLimit is how many partitions one produce or fetch may name: some more than exist (SRV-6).
+func (s *Server) partitionLimit() int { return 1000 + 2*s.broker.Image().Topics.PartitionCount() }
+
+// hostOf is an address without its port.
+func hostOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	if host, _, err := net.SplitHostPort(a.String()); err == nil {
+		return host
+	}
+	return a.String()
+}
