@@ -1,0 +1,12 @@
+// Package grpcsrv serves rafka.BrokerService, with reflection and the standard health service beside it.
+// internal/app gives it a listener; it calls the verbs of broker. api/rafka/rafka.proto is the contract, docs/guide/grpc.md shows its use.
+//
+// What holds:
+//
+//	RPC-1  An answer to Publish means that the message is stored, at the offset it names.
+//	RPC-2  Consume replays and then follows; gRPC's flow control is its back-pressure, and it ends only as asked, by the client,
+//	       by the end of its topic or by a shutdown.
+//	RPC-3  A call that is not served answers UNIMPLEMENTED and says what to do instead.
+//
+// How it is tested: a real client over an in-memory listener and the broker in memory.
+package grpcsrv
