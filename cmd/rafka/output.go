@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+)
+
+// output is the --format of verbs that answer with facts (not with records).
+type output struct{ format choice }
+
+func (o *output) register(cmd *cobra.Command) {
+	o.format = oneOf("text", "json", "yaml")
+	cmd.PersistentFlags().VarP(&o.format, "format", "o", "how to print the answer")
+	o.format.complete(cmd, "format")
+}
+
+// print writes v as JSON or YAML, or calls text. JSON is the truth: YAML is made from it, so that both have the same names.
+func (o *output) print(w io.Writer, v any, text func(*table)) error {
+	switch o.format.value {
+	case "json":
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encode the answer: %w", err)
+		}
+		_, err = fmt.Fprintf(w, "%s\n", b)
+		return err
+	case "yaml":
+		b, err := json.Marshal(v)
+		if err == nil {
+			b, err = yaml.JSONToYAML(b)
+		}
+		if err != nil {
+			return fmt.Errorf("encode the answer: %w", err)
+		}
+		_, err = w.Write(b)
+		return err
+	}
+	t := &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	text(t)
+	return t.w.Flush()
+}
+
+// table writes aligned columns.
+type table struct {
+	w       *tabwriter.Writer
+	started bool
+}
+
+// row writes one line of cells.
+func (t *table) row(cells ...any) {
+	t.started = true
+	text := make([]string, len(cells))
+	for i, c := range cells {
+		// A tab or newline in a cell would break the table.
+		text[i] = strings.NewReplacer("\t", " ", "\n", " ").Replace(fmt.Sprint(c))
+	}
+	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(text, "\t"), "\t"))
+}
+
+// section starts a new table under a headline.
+func (t *table) section(title string) {
+	_ = t.w.Flush() // columns of one table must not widen the next; an error shows again at the last Flush
+	if t.started {
+		fmt.Fprintln(t.w)
+	}
+	fmt.Fprintln(t.w, title)
+	_ = t.w.Flush()
+	t.started = true
+}
+
+// outcome is what happened to one of the things a command was asked to change.
+type outcome struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+	Error  string `json:"error,omitempty"`
+}
+
+// printOutcomes prints one line for each thing and fails if one of them failed.
+func (o *output) printOutcomes(w io.Writer, noun string, all []outcome) error {
+	failed := 0
+	for _, oc := range all {
+		if oc.Error != "" {
+			failed++
+		}
+	}
+	err := o.print(w, all, func(t *table) {
+		t.row(strings.ToUpper(noun), "STATUS")
+		for _, oc := range all {
+			status := oc.Status
+			if oc.Error != "" {
+				status += ": " + oc.Error
+			}
+			t.row(oc.Name, status)
+		}
+	})
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d %ss failed", failed, len(all), noun)
+	}
+	return err
+}
