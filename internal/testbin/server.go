@@ -1,0 +1,155 @@
+package testbin
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "rafka-bin-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "rafka")
+	cmd := exec.Command("go", "build", "-o", bin, "github.com/rafka-io/rafka/cmd/rafka")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// Binary is the path of the real binary, built on the first call.
+func Binary(t testing.TB) string {
+	t.Helper()
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// Server is a running `rafka serve`.
+type Server struct {
+	Kafka, HTTP, GRPC string // addresses; "" for a door that is off
+	Pid               int
+
+	cmd  *exec.Cmd
+	gone chan struct{}
+	log  lockedBuffer
+}
+
+// announced is how serve's banner names a door, as in "  kafka  127.0.0.1:9092".
+var announced = regexp.MustCompile(`^\s*(kafka|http|grpc)\s+(\S+:\d+)`)
+
+// Start runs the binary with serve and args, and returns once it has announced that it is ready. The process is killed at the test's end.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := &Server{cmd: exec.Command(Binary(t), append([]string{"serve"}, args...)...), gone: make(chan struct{})}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stderr = &s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.Pid = s.cmd.Process.Pid
+	ready := make(chan struct{})
+	go func() {
+		defer close(s.gone)
+		s.read(out, ready)
+		_ = s.cmd.Wait()
+	}()
+	t.Cleanup(func() { s.Kill() })
+	select {
+	case <-ready:
+	case <-s.gone:
+		t.Fatalf("the server ended at once:\n%s", s.Log())
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the server was not ready after 30 s:\n%s", s.Log())
+	}
+	return s
+}
+
+// read takes the addresses from the banner; a line that says ready closes it.
+func (s *Server) read(out io.Reader, ready chan struct{}) {
+	lines := bufio.NewScanner(out)
+	open := true
+	for lines.Scan() {
+		line := lines.Text()
+		fmt.Fprintln(&s.log, line)
+		if m := announced.FindStringSubmatch(line); m != nil {
+			switch m[1] {
+			case "kafka":
+				s.Kafka = m[2]
+			case "http":
+				s.HTTP = m[2]
+			case "grpc":
+				s.GRPC = m[2]
+			}
+		}
+		if open && bytes.Contains(lines.Bytes(), []byte("ready in")) {
+			open = false
+			close(ready)
+		}
+	}
+}
+
+// Kill ends the process with SIGKILL and waits for it.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.gone
+}
+
+// Stop asks the process to stop and returns how long that took and its exit code.
+func (s *Server) Stop(t testing.TB) (time.Duration, int) {
+	t.Helper()
+	t0 := time.Now()
+	stop := os.Signal(syscall.SIGTERM)
+	if runtime.GOOS == "windows" {
+		stop = os.Kill
+	}
+	if err := s.cmd.Process.Signal(stop); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.gone:
+	case <-time.After(60 * time.Second):
+		t.Fatalf("the server did not stop within 60 s:\n%s", s.Log())
+	}
+	return time.Since(t0), s.cmd.ProcessState.ExitCode()
+}
+
+// Ended is closed when the process has ended.
+func (s *Server) Ended() <-chan struct{} { return s.gone }
+
+// Log is what the process printed so far.
+func (s *Server) Log() string { return s.log.String() }
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
