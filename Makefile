@@ -1,0 +1,50 @@
+# `make` builds, `make test` is what README says, `make ci` is what must pass before a commit lands.
+GO ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 5s
+
+.PHONY: build
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/rafka ./cmd/rafka
+
+.PHONY: test
+test:
+	$(GO) test ./...
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+
+.PHONY: cross
+cross: # everything we say we build for
+	for os in linux darwin windows; do for arch in amd64 arm64; do echo "$$os/$$arch"; GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/rafka || exit 1; done; done
+
+.PHONY: staticcheck
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: race
+race:
+	$(GO) test -race -short ./...
+
+.PHONY: fuzz
+fuzz: # every fuzz target for FUZZTIME
+	script/fuzz $(FUZZTIME)
+
+.PHONY: crash
+crash: # kill -9 on the real binary, many times; and many seeds of the crashing file system
+	RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run Kill ./test/crash
+	$(GO) test -count=$${RAFKA_CRASH_SEEDS:-20} -timeout 20m -run 'Crash|Durable' ./internal/storage/...
+
+.PHONY: clients
+clients: # real clients that can be installed here: kcat, Kafka's Java tools; skips what is missing
+	RAFKA_CLIENTS=1 $(GO) test -count=1 -timeout 20m ./test/clients
+
+.PHONY: bench
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/record ./internal/storage/... ./internal/broker ./internal/server/...
+
+.PHONY: ci
+ci:
+	script/ci
