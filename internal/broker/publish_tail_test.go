@@ -25,7 +25,11 @@ func (withTopics) EnsureTopics(_ context.Context, _ *Session, names []string) []
 // The fake in brokertest could be wrong as the doors are: publishing and tailing also work over the broker itself.
 func TestPublishAndTailOverTheBrokerItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := withTopics{newWorldOver(t, memlog.Open(memlog.Options{}))}
+		engine, err := memlog.Open(memlog.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := withTopics{newWorldOver(t, engine)}
 		w.topic("t", 1, 3)
 		p := NewPublisher(w, nil)
 		publish := func(i int) {

@@ -49,15 +49,26 @@ func newHistory(t testing.TB) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newHistoryOver(t, e)
+}
+
+func newHistoryOver(t testing.TB, e storage.Engine) *history {
 	h := &history{TB: t, now: began, bytes: map[kafka.Offset]string{}, open: map[kafka.ProducerID]kafka.Offset{},
 		last: map[kafka.ProducerID]LastRecord{}, seq: map[kafka.ProducerID]kafka.Sequence{}}
+	h.use(e)
+	return h
+}
+
+// use opens the log in an engine.
+func (h *history) use(e storage.Engine) {
+	h.Helper()
+	var err error
 	h.log, err = e.Open(storage.ID{TopicPartition: kafka.TopicPartition{Topic: "t"}, TopicID: kafka.UUID{1}}, storage.Config{SegmentBytes: 2000})
 	if err != nil {
-		t.Fatal(err)
+		h.Fatal(err)
 	}
 	h.seg = h.log.(storage.Segmented)
 	h.state.Aborted, h.state.Producers = h, h
-	return h
 }
 
 func (h *history) AbortedTransactions(from, to kafka.Offset) []AbortedTransaction {

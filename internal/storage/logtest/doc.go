@@ -16,6 +16,6 @@
 // How it is tested: the in-memory engine and the segment log both pass it; model.go is the oracle, a slice of batches.
 //
 // Files: run.go the list of claims, with a file for each subject (append, read, truncate, trim, time, sidecar, durable, segments, engine,
-// readers) · metamorphic.go random operations over several engines · crash.go and fault.go over vfs.Mem · batch.go and model.go their
+// readers) · metamorphic.go random operations over several engines · crash.go, witness.go and fault.go over vfs.Mem · batch.go and model.go their
 // material.
 package logtest

@@ -23,8 +23,11 @@
 //	MEM-3  A write-ahead log is deleted only after a later snapshot is durable.
 //
 // Goroutines, with Options.Dir only: the committer, and one that writes a snapshot while there is one to write. Both end in Close.
-// Locks: Engine.mu; then Engine.ops (shared by who changes a log, taken whole to cut a snapshot), Log.mu, sidecar.mu, wal.mu. No I/O under
-// any of them but wal.telling, which TruncateTo takes so that no OnDurable from before it arrives after it.
+// Locks: wal.telling, which TruncateTo takes so that no OnDurable from before it comes after it; Engine.mu; Engine.ops, shared by who
+// changes a log and taken whole to cut a snapshot; Log.mu; wal.mu. All are held for memory work only, wal.telling for OnDurable too.
+//
+// A disk without room refuses appends early (storage.ErrFull, Options.ReserveBytes) and takes them again when there is room. A write or
+// sync that fails takes all logs offline until the engine is opened again.
 //
 // How it is tested: logtest's conformance, metamorphic, crash and fault suites, with and without a write-ahead log; torn and damaged files.
 //

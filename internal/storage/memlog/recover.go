@@ -253,6 +253,9 @@ func (l *Log) applySegment(f *frame) error {
 	case kindContent:
 		next, created, modified := s.next, s.created, s.modified
 		for h, batch := range record.Batches(f.content).All() {
+			if h.LastOffsetDelta < 0 || h.BaseOffset < 0 {
+				return fmt.Errorf("a batch from %d to %d: %w", h.BaseOffset, h.LastOffset(), storage.ErrDamaged)
+			}
 			s.add(&h, batch, modified)
 		}
 		s.next, s.created = max(s.next, next), created
@@ -268,6 +271,9 @@ func (l *Log) applySegment(f *frame) error {
 		v, err := f.numbers(2)
 		if err != nil {
 			return err
+		}
+		if v[0] < 0 || v[1] < v[0] {
+			return fmt.Errorf("a log from %d to %d: %w", v[0], v[1], storage.ErrDamaged)
 		}
 		l.segments, l.start, l.end = p.segments, kafka.Offset(v[0]), kafka.Offset(v[1])
 	}

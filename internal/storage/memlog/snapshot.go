@@ -26,7 +26,7 @@ func (w *wal) maybeSnapshot() error {
 		select {
 		case err := <-w.saving:
 			w.saving = nil
-			if err != nil {
+			if err != nil && !errors.Is(err, vfs.ErrNoSpace) { // without room for it the files before it stay, and serve as well
 				return err
 			}
 		default:

@@ -54,7 +54,10 @@ func TestMetamorphic(t *testing.T) {
 	logtest.Metamorphic(t, *seed,
 		logtest.Named{Name: "seglog", Open: func(t testing.TB) logtest.Harness { return harness(t, tight()) }},
 		logtest.Named{Name: "memlog", Open: func(t testing.TB) logtest.Harness {
-			e := memlog.Open(memlog.Options{})
+			e, err := memlog.Open(memlog.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			t.Cleanup(func() { e.Close() })
 			return logtest.Harness{Engine: e}
 		}})

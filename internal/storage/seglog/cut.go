@@ -67,16 +67,20 @@ func (l *Log) cut(end kafka.Offset) error {
 	if err != nil {
 		return err
 	}
+	if err := l.voidCheckpoint(); err != nil {
+		return err
+	}
 	if err := l.changeEdges(func(e *edges) { e.cut = kafka.NoOffset }); err != nil {
 		return err
 	}
+	return l.loadSegments(bases)
+}
+
+// voidCheckpoint makes the checkpoint file say nothing of the log, durably, before other bytes come to where it points.
+func (l *Log) voidCheckpoint() error {
 	l.mu.Lock()
 	l.checkpoint = checkpoint{}
 	l.mu.Unlock()
-	if err := l.loadSegments(bases); err != nil {
-		return err
-	}
-	// The checkpoint file must not point behind the cut when bytes are appended there again.
 	return l.d.saveCheckpoints(false)
 }
 

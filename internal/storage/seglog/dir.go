@@ -371,15 +371,17 @@ func (d *dir) deleteRemoved() {
 	if err != nil {
 		return
 	}
+	// The renames become durable first: a crash must not bring back a directory that is half deleted under its old name.
+	if err := d.e.fs.SyncDir(d.path); err != nil {
+		d.e.opts.Logger.Warn("cannot sync a data directory", "dir", d.path, "err", err)
+		return
+	}
 	for _, n := range names {
 		if strings.HasSuffix(n, deleteSuffix) {
 			if err := d.e.fs.RemoveAll(filepath.Join(d.path, n)); err != nil {
 				d.e.opts.Logger.Warn("cannot delete a removed partition's directory", "dir", n, "err", err)
 			}
 		}
-	}
-	if err := d.e.fs.SyncDir(d.path); err != nil {
-		d.e.opts.Logger.Warn("cannot sync a data directory", "dir", d.path, "err", err)
 	}
 }
 

@@ -186,6 +186,19 @@ func (e *Engine) Dirs() []storage.DirInfo {
 	return infos
 }
 
+// DirOf is the index in Dirs of the directory that has a log, for DescribeLogDirs.
+func (e *Engine) DirOf(id storage.ID) int {
+	e.mu.Lock()
+	l := e.logs[id]
+	e.mu.Unlock()
+	for i, d := range e.dirs {
+		if l != nil && l.d == d {
+			return i
+		}
+	}
+	return 0
+}
+
 // Close implements storage.Engine: everything goes into its segments, then the clean-stop marker is left.
 func (e *Engine) Close() error {
 	e.mu.Lock()

@@ -207,17 +207,14 @@ func (l *Log) carryOut(p *plan) error {
 
 func (l *Log) writeSegment(sp *segmentPlan, sync bool) error {
 	s := sp.s
-	f, err := l.e.files.acquire(&s.handle, true)
+	if err := l.makeFile(s); err != nil {
+		return fmt.Errorf("make %s: %w", s.handle.path, err)
+	}
+	f, err := l.e.files.acquire(&s.handle, false)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.handle.path, err)
 	}
 	defer l.e.files.release(&s.handle)
-	if !s.exists {
-		if err := l.e.fs.SyncDir(l.path); err != nil {
-			return fmt.Errorf("sync %s: %w", l.path, err)
-		}
-		s.exists = true
-	}
 	if err := l.allocate(f, sp); err != nil {
 		return err
 	}

@@ -74,6 +74,9 @@ func (l *Log) loadHeld() error {
 		if bases, err = l.finishCut(bases, eg.cut); err != nil {
 			return err
 		}
+		if err := l.voidCheckpoint(); err != nil {
+			return err
+		}
 		eg.cut = kafka.NoOffset
 		if err := l.writeEdges(eg); err != nil {
 			return err

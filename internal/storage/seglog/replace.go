@@ -71,9 +71,12 @@ func (l *Log) ReplaceSegments(from, to kafka.Offset, write func(sink func(record
 		l.mu.Unlock()
 		return fmt.Errorf("replace [%d, %d) of %s: not whole closed segments", from, to, l.id)
 	}
-	old := append([]*segment(nil), l.segments[a:z]...)
+	old, after := append([]*segment(nil), l.segments[a:z]...), l.segments[z]
 	interval := l.cfg.IndexInterval
 	l.mu.Unlock()
+	if err := l.makeFile(after); err != nil { // else a crash would take the new content's last offset for the log end
+		return err
+	}
 
 	s := newSegment(l.path, from)
 	cleaned := filepath.Join(l.path, fileName(from, logSuffix)+cleanedSuffix)
@@ -125,6 +128,22 @@ func (l *Log) ReplaceSegments(from, to kafka.Offset, write func(sink func(record
 	l.mu.Lock()
 	l.markLocked()
 	l.mu.Unlock()
+	return nil
+}
+
+// makeFile makes the file of the active segment, durably, if nothing was written to it yet. The caller holds flushMu.
+func (l *Log) makeFile(s *segment) error {
+	if s.exists {
+		return nil
+	}
+	if _, err := l.e.files.acquire(&s.handle, true); err != nil {
+		return err
+	}
+	l.e.files.release(&s.handle)
+	if err := l.e.fs.SyncDir(l.path); err != nil {
+		return err
+	}
+	s.exists = true
 	return nil
 }
 
