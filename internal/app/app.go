@@ -141,7 +141,7 @@ func (a *App) openBroker(context.Context) error {
 	})
 	a.broker = broker.New(broker.Options{
 		AdminOptions: broker.AdminOptions{NodeID: a.node, Controller: a.loop, Settings: set, LogLevel: a.opts.Level},
-		Replicas:     a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")),
+		Replicas:     a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")), FetchBytes: st.Int("rafka.log.hot.bytes") / 2,
 	})
 	return nil
 }

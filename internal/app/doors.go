@@ -72,7 +72,7 @@ func (a *App) serve(b bound) {
 	st := a.opts.Static
 	a.kafka = kafkasrv.New(a.broker, kafkasrv.Options{
 		NodeID: a.node, MaxFrame: int(st.Int("socket.request.max.bytes")), FrameBytes: st.RequestBytes(),
-		IdleTimeout: st.Duration("connections.max.idle.ms"), FetchSessions: int(st.Int("max.incremental.fetch.session.cache.slots")), Log: a.opts.Logger,
+		IdleTimeout: st.Duration("connections.max.idle.ms"), FetchSessions: sessions(int(st.Int("max.incremental.fetch.session.cache.slots"))), Log: a.opts.Logger,
 	})
 	a.onStop("kafka door", func(context.Context) error { return a.kafka.Close() })
 	a.text = textsrv.New(a.broker, textsrv.Options{IdleTimeout: st.Duration("connections.max.idle.ms")})
@@ -103,6 +103,14 @@ func (a *App) serve(b bound) {
 	}
 	// Last, so that it is the first to stop: clients of Kafka's protocol drain while metrics can still be read.
 	a.onStop("connections", a.listen.Shutdown)
+}
+
+// sessions is how many fetch sessions the door keeps: none where the setting says 0, which to the door means its default.
+func sessions(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // limit is a limit on connections; what Kafka's default means, none, is left to listen, which knows how many files may be open.

@@ -7,7 +7,9 @@ import (
 
 // hot is the queue of blocks that may be evicted: all their bytes are in segments. The oldest goes first.
 type hot struct {
-	mu sync.Mutex // leaf
+	turn sync.Mutex // one evicts at a time: a block can only be dropped when those before it in its tail are. Taken before Log.mu.
+
+	mu sync.Mutex // leaf; guards q
 	q  list.List  // of hotBlock
 }
 
@@ -29,6 +31,8 @@ func (h *hot) add(l *Log, b *block) {
 
 // evict takes the oldest block out of its log's tail. False: there is none to take.
 func (h *hot) evict() bool {
+	h.turn.Lock()
+	defer h.turn.Unlock()
 	for {
 		h.mu.Lock()
 		front := h.q.Front()
