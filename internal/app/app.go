@@ -17,6 +17,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller/loop"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/partition"
 	"github.com/rafka-io/rafka/internal/replica"
 	"github.com/rafka-io/rafka/internal/server/grpcsrv"
 	"github.com/rafka-io/rafka/internal/server/httpsrv"
@@ -122,9 +123,15 @@ func (a *App) openEngine(context.Context) error {
 func (a *App) openBroker(context.Context) error {
 	st := a.opts.Static
 	set := broker.Settings{Node: a.node, Static: st}
+	expiry := st.Duration("producer.id.expiration.ms")
 	var err error
 	a.replicas, err = replica.New(replica.Options{
-		NodeID: a.node, Engine: a.engine, Settings: partitionSettings(set),
+		NodeID: a.node, Engine: a.engine,
+		Settings: func(img *metadata.Image, topic string) *partition.Settings {
+			t := set.Topic(img, topic)
+			return replica.TopicSettings(&t, expiry)
+		},
+		CleanerBackoff: st.Duration("log.cleaner.backoff.ms"), NoCleaner: !st.Bool("log.cleaner.enable"),
 		RetentionInterval: st.Duration("log.retention.check.interval.ms"), Logger: a.opts.Logger,
 	})
 	if err != nil {

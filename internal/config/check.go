@@ -44,9 +44,9 @@ func ValidateDynamic(name, value string, cluster bool) error {
 	case !ok:
 		return unknown(Broker, name)
 	case k.Mode == ReadOnly || k.AliasOf != "":
-		return kafka.Errorf(kafka.InvalidConfig, "Cannot update these configs dynamically: Set(%s)", name)
+		return kafka.Errorf(kafka.InvalidConfig, "Cannot update these configs dynamically: [%s]", name)
 	case cluster && k.Mode == PerBroker:
-		return kafka.Errorf(kafka.InvalidConfig, "Cannot update these configs at default cluster level, broker id must be specified: Set(%s)", name)
+		return kafka.Errorf(kafka.InvalidConfig, "Cannot update these configs at default cluster level, broker id must be specified: [%s]", name)
 	}
 	return k.Validate(value)
 }

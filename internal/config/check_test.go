@@ -71,7 +71,7 @@ func TestDynamicChangesObeyTheMode(t *testing.T) {
 		{"log.retention.ms", "1", true, ""},
 		{"log.retention.ms", "1", false, ""},
 		{"log.retention.ms", "x", false, "Not a number"},
-		{"num.partitions", "3", true, "Cannot update these configs dynamically: Set(num.partitions)"},
+		{"num.partitions", "3", true, "Cannot update these configs dynamically: [num.partitions]"},
 		{"advertised.listeners", "PLAINTEXT://h:1", true, "broker id must be specified"},
 		{"advertised.listeners", "PLAINTEXT://h:1", false, ""},
 		{"rafka.data.dir", "/x", false, "Cannot update"},

@@ -29,12 +29,11 @@ type TopicConfig struct {
 	RetentionTime  time.Duration // negative: for ever
 	RetentionBytes int64         // negative: no limit
 
-	SegmentBytes    int64
-	SegmentAge      time.Duration
-	SegmentJitter   time.Duration
-	IndexInterval   int // bytes
-	FileDeleteDelay time.Duration
-	Preallocate     bool
+	SegmentBytes  int64
+	SegmentAge    time.Duration
+	SegmentJitter time.Duration
+	IndexInterval int // bytes
+	Preallocate   bool
 
 	MinCleanableRatio  float64
 	MinCompactionLag   time.Duration
@@ -82,12 +81,11 @@ func (l *Layers) Topic() TopicConfig {
 		RetentionTime:  ms("retention.ms"),
 		RetentionBytes: number("retention.bytes"),
 
-		SegmentBytes:    number("segment.bytes"),
-		SegmentAge:      ms("segment.ms"),
-		SegmentJitter:   ms("segment.jitter.ms"),
-		IndexInterval:   int(number("index.interval.bytes")),
-		FileDeleteDelay: ms("file.delete.delay.ms"),
-		Preallocate:     isTrue(text("preallocate")),
+		SegmentBytes:  number("segment.bytes"),
+		SegmentAge:    ms("segment.ms"),
+		SegmentJitter: ms("segment.jitter.ms"),
+		IndexInterval: int(number("index.interval.bytes")),
+		Preallocate:   isTrue(text("preallocate")),
 
 		MinCleanableRatio:  parseFloat(text("min.cleanable.dirty.ratio")),
 		MinCompactionLag:   ms("min.compaction.lag.ms"),

@@ -26,7 +26,6 @@ func TopicSettings(t *config.TopicConfig, producerExpiry time.Duration) *partiti
 			SegmentBytes:  t.SegmentBytes,
 			SegmentAge:    t.SegmentAge,
 			IndexInterval: t.IndexInterval,
-			DeleteDelay:   t.FileDeleteDelay,
 			Preallocate:   t.Preallocate,
 		},
 		MinISR:         t.MinISR,

@@ -19,7 +19,7 @@ func TestDefaultSettings(t *testing.T) {
 	week := 7 * 24 * time.Hour
 	want := &partition.Settings{
 		Rules:  record.Rules{MaxBatchBytes: 1048588, TimestampAfterMax: time.Hour, MaxDecompressed: 2147483639},
-		Log:    storage.Config{SegmentBytes: 1 << 30, SegmentAge: week, IndexInterval: 4096, DeleteDelay: time.Minute},
+		Log:    storage.Config{SegmentBytes: 1 << 30, SegmentAge: week, IndexInterval: 4096},
 		MinISR: 1, Delete: true, RetentionTime: week, RetentionBytes: -1, ProducerExpiry: time.Hour,
 		Compaction: compact.Policy{MinDirtyRatio: 0.5, DeleteRetention: 24 * time.Hour, SegmentBytes: 1 << 30},
 	}

@@ -118,7 +118,6 @@ type Config struct {
 	SegmentBytes  int64         // segment.bytes
 	SegmentAge    time.Duration // segment.ms; the caller rolls, see replica
 	IndexInterval int           // index.interval.bytes
-	DeleteDelay   time.Duration // file.delete.delay.ms
 	Preallocate   bool
 	// OnDurable is told the offset below which everything is durable, each time it rises. Called from an engine's goroutine without any
 	// lock of the log held; calls for one log do not overlap. It must be quick and must not call the log's writing methods.

@@ -15,7 +15,7 @@ import (
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
-var crashSteps = flag.Int("logtest.crashsteps", 150, "random operations in logtest.Crash, each with several crashes")
+var crashSteps = flag.Int("logtest.crashsteps", 40, "random operations in logtest.Crash, each with several crashes")
 
 // OpenFS opens an engine that keeps its logs in fs. Crash opens it over what a crash has left, too.
 type OpenFS func(fs vfs.FS) (storage.Engine, error)

@@ -14,7 +14,7 @@
 //
 // Opening reads the newest whole snapshot and the logs from it on. A torn frame at the end of the last is cut; anywhere else it is damage,
 // and the engine does not open. Appends go to memory and to the log's buffer under one lock, so the order is the same in both, and what a
-// crash loses is a suffix. Config.FlushMessages, FlushInterval, IndexInterval, DeleteDelay and Preallocate mean nothing here.
+// crash loses is a suffix. Config.FlushMessages, FlushInterval, IndexInterval and Preallocate mean nothing here.
 //
 // What holds, beside what storage promises of every engine:
 //

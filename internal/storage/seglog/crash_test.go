@@ -34,7 +34,7 @@ func (m *model) image() (int, kafka.Offset, kafka.Offset) {
 // ways: the process alone dies, the power fails and everything unsynced is gone, or some of it, torn. What OnDurable had announced must
 // be there, byte for byte; what follows must be a prefix of what was appended; and the log must take appends again (STO-3, SEG-3, SEG-6, SEG-7).
 func TestNothingDurableIsLostAtAnyCrash(t *testing.T) {
-	rounds := 12
+	rounds := 4
 	if testing.Short() {
 		rounds = 3
 	}

@@ -263,11 +263,17 @@ func (l *Log) allocate(f vfs.File, sp *segmentPlan) error {
 	for _, pc := range sp.pieces {
 		n += int64(pc.to - pc.from)
 	}
-	if n < allocateFrom || alignUp(sp.size) <= s.allocated {
+	l.mu.Lock()
+	whole := int64(0)
+	if l.cfg.Preallocate {
+		whole = alignUp(l.cfg.SegmentBytes)
+	}
+	l.mu.Unlock()
+	if sp.sealed || alignUp(sp.size) <= s.allocated || n < allocateFrom && whole == 0 {
 		return nil
 	}
 	from := max(s.allocated, alignDown(sp.size-n))
-	upto := max(alignUp(sp.size), from+min(max(sp.size, allocateLeast), allocateMost))
+	upto := max(alignUp(sp.size), from+min(max(sp.size, allocateLeast), allocateMost), whole)
 	if err := f.Allocate(from, upto-from); err != nil {
 		if errors.Is(err, vfs.ErrNoSpace) {
 			return nil // the write itself will tell, if there is no room for it either

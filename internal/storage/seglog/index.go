@@ -44,6 +44,15 @@ func (x *index) floor(rel int64) int64 {
 	return int64(x.offsets[i-1].pos)
 }
 
+// boundary is the last indexed position at or before pos; 0 if there is none.
+func (x *index) boundary(pos int64) int64 {
+	i := sort.Search(len(x.offsets), func(i int) bool { return int64(x.offsets[i].pos) > pos })
+	if i == 0 {
+		return 0
+	}
+	return int64(x.offsets[i-1].pos)
+}
+
 // floorTime is the relative offset up to which every record is older than ts, and false if the index knows of none.
 func (x *index) floorTime(ts kafka.Timestamp) (rel uint32, ok bool) {
 	i := sort.Search(len(x.times), func(i int) bool { return x.times[i].ts >= ts })

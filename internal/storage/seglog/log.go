@@ -46,6 +46,8 @@ type Log struct {
 	active   indexer    // of the active segment
 	tail     []*block   // contiguous bytes up to the end of the active segment, oldest first; may reach back into sealed segments
 
+	cursors cursors
+
 	appended     int64        // bytes ever appended since load
 	committed    int64        // of these, in the journal or in segments
 	committedEnd kafka.Offset // the log end then: what a journal entry continues

@@ -85,6 +85,9 @@ func (l *Log) readSegment(from kafka.Offset, lim storage.ReadLimit) (*extent, er
 			continue
 		}
 		x.ends, x.next, x.gen = !v.cut && x.end == v.size, v.next, v.gen
+		l.mu.Lock()
+		l.cursors.put(cursor{x.after, v.s, x.end, v.gen})
+		l.mu.Unlock()
 		return x, nil
 	}
 }
@@ -99,18 +102,19 @@ func (b held) end() int64 { return b.pos + int64(b.n) }
 
 // view is what a read needs of the log, taken under its lock: the place in a segment to search from, and the blocks that are in memory.
 type view struct {
-	l      *Log
-	s      *segment
-	gen    uint64
-	index  *index
-	pos    int64        // search from here
-	size   int64        // of the segment's batches
-	next   kafka.Offset // after the segment
-	cut    bool         // the segment goes on behind size
-	need   int64        // set by read: how far from pos the batches reach, if that is more than it could see
-	below  kafka.Offset
-	blocks []held // contiguous up to size, from memory on
-	memory int64  // positions from here on are in blocks
+	l        *Log
+	s        *segment
+	gen      uint64
+	index    *index
+	pos      int64        // search from here
+	size     int64        // of the segment's batches
+	next     kafka.Offset // after the segment
+	cut      bool         // the segment goes on behind size
+	boundary int64        // the last position, as far as asked for, at which a batch is known to begin; 0: none is
+	need     int64        // set by read: how far from pos the batches reach, if that is more than it could see
+	below    kafka.Offset
+	blocks   []held // contiguous up to size, from memory on
+	memory   int64  // positions from here on are in blocks
 }
 
 // view finds the segment that holds from, or the next one. nil: there is nothing to read.
@@ -150,12 +154,15 @@ func (l *Log) view(from kafka.Offset, lim *storage.ReadLimit, span int64) (*view
 	}
 	rel := int64(max(from-s.base, 0))
 	v.pos = v.index.floor(rel)
-	if v.pos == 0 && v.index.from > 0 { // recovery began behind the start: index the rest now that somebody asks for it
+	if _, known := l.cursors.find(from, s, l.gen); !known && v.pos == 0 && v.index.from > 0 { // recovery began behind the start: index the rest now that somebody asks for it
 		if rel < int64(v.index.fromOffset-s.base) {
 			v.index = nil
 			return v, nil
 		}
 		v.pos = v.index.from
+	}
+	if pos, ok := l.cursors.find(from, s, l.gen); ok {
+		v.pos = pos
 	}
 	v.size, v.cut = s.size, false
 	for k := len(l.tail) - 1; k >= 0 && l.tail[k].seg.base >= s.base; k-- {
@@ -174,6 +181,7 @@ func (l *Log) view(from kafka.Offset, lim *storage.ReadLimit, span int64) (*view
 			break
 		}
 	}
+	v.boundary = v.index.boundary(v.pos + int64(lim.MaxBytes))
 	for a, z := 0, len(v.blocks)-1; a < z; a, z = a+1, z-1 {
 		v.blocks[a], v.blocks[z] = v.blocks[z], v.blocks[a]
 	}
@@ -208,7 +216,7 @@ func (v *view) read(from kafka.Offset, lim storage.ReadLimit) (x *extent, again 
 		}
 		return c.extent(first, total), false, nil
 	}
-	want := int64(max(lim.MaxBytes, readLeast))
+	want := v.want(int64(lim.MaxBytes))
 	for {
 		c, err := v.fill(want)
 		if err != nil {
@@ -232,6 +240,17 @@ func (v *view) read(from kafka.Offset, lim storage.ReadLimit) (x *extent, again 
 		c.release()
 		return x, false, nil
 	}
+}
+
+// want is how much to read for most bytes of batches: as far as the index knows a batch to end, so that nothing is read in vain.
+func (v *view) want(most int64) int64 {
+	if v.size-v.pos <= most {
+		return v.size - v.pos
+	}
+	if pos := v.boundary; pos > v.pos {
+		return pos - v.pos
+	}
+	return max(most, readLeast)
 }
 
 // fill reads the segment from v.pos on into blocks: want bytes or up to its end, from the file and from the tail in memory.
@@ -296,8 +315,9 @@ func (e *Engine) readBlock(s *segment, pos int64, n int) *block {
 type chain struct {
 	blocks []held
 	end    int64
-	more   bool  // the segment goes on behind end
-	need   int64 // set by walk: how many bytes from its start a whole batch would take
+	more   bool         // the segment goes on behind end
+	need   int64        // set by walk: how many bytes from its start a whole batch would take
+	after  kafka.Offset // set by walk: the offset after the last batch it took
 }
 
 func (c *chain) release() {
@@ -371,6 +391,7 @@ func (c *chain) walk(pos int64, from, below kafka.Offset, most int) (first int64
 		}
 		total += int(size)
 		pos += size
+		c.after = h.NextOffset()
 	}
 	if total == 0 && c.more {
 		c.need = pos - start + readLeast
@@ -382,7 +403,7 @@ func (c *chain) walk(pos int64, from, below kafka.Offset, most int) (first int64
 // extent is the bytes [first, first+total) of the chain, with references of its own.
 func (c *chain) extent(first int64, total int) *extent {
 	end := first + int64(total)
-	x := &extent{n: total, end: end}
+	x := &extent{n: total, end: end, after: c.after}
 	for _, b := range c.blocks {
 		lo, hi := max(b.start(), first), min(b.end(), end)
 		if lo < hi {
@@ -401,10 +422,11 @@ type extent struct {
 	n      int
 
 	// For a read that goes on: where it ended in its segment, whether the segment ends there, and the offset after the segment.
-	end  int64
-	ends bool
-	next kafka.Offset
-	gen  uint64 // of the log: what two reads found belongs together only if nothing was cut between them
+	end   int64
+	after kafka.Offset
+	ends  bool
+	next  kafka.Offset
+	gen   uint64 // of the log: what two reads found belongs together only if nothing was cut between them
 }
 
 // add puts more behind x, which takes over its references.
