@@ -35,7 +35,11 @@ fuzz: # every fuzz target for FUZZTIME
 .PHONY: crash
 crash: # kill -9 on the real binary, many times; and many seeds of the crashing file system
 	RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run Kill ./test/crash
-	$(GO) test -count=$${RAFKA_CRASH_SEEDS:-20} -timeout 20m -run 'Crash|Durable' ./internal/storage/...
+	$(GO) test -count=$${RAFKA_CRASH_SEEDS:-20} -timeout 20m -run 'Crash|Durable' ./internal/storage/seglog ./internal/storage/memlog -logtest.crashsteps=150
+
+.PHONY: abuse
+abuse: # the long forms of what is done to the real binary: floods, bombs, full disks (root), 10,000 partitions; about three minutes
+	RAFKA_LONG=1 $(GO) test -count=1 -timeout 20m ./test/abuse
 
 .PHONY: clients
 clients: # real clients that can be installed here: kcat, Kafka's Java tools; skips what is missing

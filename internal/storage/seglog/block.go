@@ -27,7 +27,6 @@ func newBlock(p *pool, m mem, seg *segment, pos int64) *block {
 }
 
 func (b *block) start() int64 { return b.pos + int64(b.lo) }
-func (b *block) end() int64   { return b.pos + int64(b.n) }
 func (b *block) room() int    { return len(b.buf) - b.n }
 func (b *block) full() bool   { return b.n == len(b.buf) }
 

@@ -65,7 +65,6 @@ type Log struct {
 	pinnedAt     int64        // when, in ns of Options.Now; for FlushAge
 	waiters      []syncWaiter // sorted by upto
 	checkpoint   checkpoint   // what the checkpoint file knows, or is to know next
-	dirty        bool         // the checkpoint changed since it was written
 }
 
 type syncWaiter struct {

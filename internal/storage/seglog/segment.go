@@ -65,13 +65,6 @@ func newSegment(dir string, base kafka.Offset) *segment {
 	return s
 }
 
-func (s *segment) maxTimestamp() kafka.Timestamp {
-	if !s.any {
-		return kafka.NoTimestamp
-	}
-	return s.max.ts
-}
-
 // writeIndex writes both index files, durably: a closed segment's are read again instead of the segment after a crash too.
 func writeIndex(fsys vfs.FS, dir string, base kafka.Offset, suffix string, x *index, max timeEntry, any bool) error {
 	times := x.times
