@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -36,6 +37,7 @@ type dir struct {
 	marked   atomic.Bool               // some checkpoint is newer than the file
 	removed  atomic.Bool               // there are directories to delete
 	full     atomic.Bool
+	allowed  atomic.Int64 // bytes that may be appended before the free space is looked at again
 	failed   atomic.Pointer[error]
 	journal  *journal
 	commit   committer
@@ -223,8 +225,13 @@ func (d *dir) setFull(why error) {
 	}
 }
 
-// refuses is why the directory takes no appends now, or nil.
-func (d *dir) refuses() error {
+// refuses is why the directory takes no append of n bytes now, or nil. What is appended fast would run through the reserve between two ticks
+// of the janitor, and then there is no room for the small files by which records, logs and topics are deleted; so the free space is looked at
+// each time half of what was left has been appended.
+func (d *dir) refuses(n int) error {
+	if d.allowed.Add(-int64(n)) < 0 && !d.full.Load() {
+		d.checkSpace()
+	}
 	if d.full.Load() {
 		return fmt.Errorf("%s: %w", d.path, storage.ErrFull)
 	}
@@ -293,9 +300,11 @@ func (d *dir) flushAged() {
 func (d *dir) checkSpace() {
 	free, total, err := d.e.fs.Free(d.path)
 	if err != nil || total == 0 {
+		d.allowed.Store(math.MaxInt64)
 		return
 	}
 	reserve := min(d.e.opts.ReserveBytes, total/20)
+	d.allowed.Store((int64(free) - int64(reserve)) / 2)
 	if free < reserve {
 		d.setFull(fmt.Errorf("%d bytes free of %d", free, total))
 		return
@@ -412,16 +421,31 @@ func (d *dir) list() ([]storage.ID, error) {
 	return ids, nil
 }
 
+// finishAll finishes every log, several at a time: each costs some fsyncs, which the file system can do together.
+func (d *dir) finishAll() []error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	turns := make(chan struct{}, 16)
+	for _, l := range d.e.logsOf(d) {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			if err := l.finish(); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
 // close writes everything out and ends the goroutines.
 func (d *dir) close() error {
 	close(d.stop)
-	var errs []error
-	logs := d.e.logsOf(d)
-	for _, l := range logs {
-		if err := l.finish(); err != nil {
-			errs = append(errs, err)
-		}
-	}
+	errs := d.finishAll()
 	close(d.stopped)
 	d.journal.fail(storage.ErrClosed)
 	d.others.Wait()

@@ -174,7 +174,7 @@ func (l *Log) Append(b record.Batches) (storage.Span, error) {
 	if err := l.load(); err != nil {
 		return storage.Span{}, err
 	}
-	if err := l.d.refuses(); err != nil {
+	if err := l.d.refuses(len(b)); err != nil {
 		return storage.Span{}, fmt.Errorf("append to %s: %w", l.id, err)
 	}
 	first, next, err := l.checkAppend(b)
