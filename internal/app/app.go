@@ -197,6 +197,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 		a.opts.Logger.Debug("closed", "component", c.name, "took", time.Since(t0))
 	}
 	a.closers = nil
+	a.serving.Wait()
 	return errors.Join(errs...)
 }
 

@@ -343,7 +343,7 @@ func TestAlterConfigsAnswersInOrder(t *testing.T) {
 		"INVALID_REQUEST: Unexpected broker id, expected 1 or empty string, but received 2",
 		"INVALID_REQUEST: Each resource must appear at most once.",
 		"INVALID_REQUEST: Each resource must appear at most once.",
-		"INVALID_REQUEST: Cannot update these configs dynamically: Set(log.dirs)",
+		"INVALID_REQUEST: Cannot update these configs dynamically: [log.dirs]",
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

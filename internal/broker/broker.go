@@ -17,6 +17,7 @@ type Broker struct {
 
 	produces  sync.Pool // of *produceAwait
 	fetches   sync.Pool // of *fetchAwait
+	room      room      // of fetched records
 	producers producerIDs
 }
 
@@ -31,6 +32,8 @@ type Options struct {
 	ProducerIDs ProducerIDs
 	// FetchMaxBytes is fetch.max.bytes: no answer to a fetch is larger, whatever it asks for. [57671680]
 	FetchMaxBytes int
+	// FetchBytes is the memory for records that were fetched and are not yet written to the client, of all fetches together. [128 MiB]
+	FetchBytes int64
 	// Now is the clock. [time.Now]
 	Now func() time.Time
 }
@@ -49,6 +52,9 @@ func New(o Options) *Broker {
 	if o.FetchMaxBytes <= 0 {
 		o.FetchMaxBytes = 55 << 20
 	}
+	if o.FetchBytes <= 0 {
+		o.FetchBytes = 128 << 20
+	}
 	if o.Image == nil {
 		o.Image = o.Controller.Image
 	}
@@ -56,6 +62,7 @@ func New(o Options) *Broker {
 		o.ProducerIDs = o.Controller
 	}
 	b := &Broker{admin: admin{opts: o.AdminOptions}, opts: o}
+	b.room.limit = o.FetchBytes
 	b.produces.New = func() any { return newProduceAwait(b) }
 	b.fetches.New = func() any { return newFetchAwait(b) }
 	b.producers.init(o.ProducerIDs)

@@ -7,6 +7,8 @@
 //	BRK-2  Verbs are door-free.
 //	BRK-3  A verb that waits gives an Await; it never blocks its caller. The one wait inside Produce is the engine's back-pressure,
 //	       by which a connection whose data comes faster than the disk takes it is held up.
+//	BRK-4  Records that were fetched and not released stay within FetchBytes, but for the last batch of each that were read at the
+//	       same moment; who finds no room waits, and is answered without records after the time it was willing to wait.
 //
 // The package starts no goroutine. A produce request allocates its results and nothing else: the rest of it is one pooled Await.
 //

@@ -13,7 +13,8 @@ type fetchAwait struct {
 	b      *Broker
 	req    *FetchRequest
 	waiter *partition.FetchWaiter
-	timer  *time.Timer // stopped between requests
+	timer  *time.Timer     // stopped between requests
+	freed  <-chan struct{} // not nil: the last read found no room; closed when there may be some
 	slots  []fetchSlot
 }
 
@@ -62,8 +63,10 @@ func (a *fetchAwait) find() {
 // read reads all partitions and reports whether that is an answer: there are enough bytes, or something failed that the client should
 // know at once.
 func (a *fetchAwait) read(results []FetchResult) (enough bool) {
-	left := min(a.req.MaxBytes, a.b.opts.FetchMaxBytes)
-	total := 0
+	granted, freed := a.b.room.take(min(a.req.MaxBytes, a.b.opts.FetchMaxBytes))
+	a.freed = freed
+	left := granted
+	total, held, blocks := 0, int64(0), 0
 	enough = len(results) == 0
 	for i := range results {
 		at, slot, r := &a.req.Partitions[i], &a.slots[i], &results[i]
@@ -71,7 +74,7 @@ func (a *fetchAwait) read(results []FetchResult) (enough bool) {
 		slot.read = partition.Read{HighWatermark: kafka.NoOffset, LastStable: kafka.NoOffset, LogStart: kafka.NoOffset}
 		if err == nil {
 			slot.read, err = slot.p.Read(partition.ReadRequest{
-				From: at.Offset, MaxBytes: min(at.MaxBytes, left), AtLeastOne: total == 0,
+				From: at.Offset, MaxBytes: min(at.MaxBytes, left), AtLeastOne: total == 0 && freed == nil,
 				CurrentEpoch: at.LeaderEpoch, FetchedEpoch: at.LastFetchedEpoch, Isolation: a.req.Isolation,
 			})
 		}
@@ -87,8 +90,12 @@ func (a *fetchAwait) read(results []FetchResult) (enough bool) {
 			n := r.Records.Len()
 			total += n
 			left = max(left-n, 0)
+			x := &roomed{Extent: r.Records, room: &a.b.room, held: charge(n, &blocks)}
+			held += x.held
+			r.Records = x
 		}
 	}
+	a.b.room.settle(granted, held)
 	return enough || total >= a.req.MinBytes
 }
 
@@ -102,9 +109,12 @@ func (a *fetchAwait) wait(ctx context.Context, most time.Duration, results []Fet
 	defer a.timer.Stop()
 	for {
 		late := false
-		if a.register(results) {
+		wait := a.freed != nil || a.register(results)
+		releaseRecords(results) // nothing is held while waiting
+		if wait {
 			select {
 			case <-a.waiter.Done():
+			case <-a.freed:
 			case <-a.timer.C:
 				late = true
 			case <-ctx.Done():
@@ -112,7 +122,6 @@ func (a *fetchAwait) wait(ctx context.Context, most time.Duration, results []Fet
 			}
 		}
 		a.waiter.Stop()
-		releaseRecords(results)
 		if a.read(results) || late {
 			return
 		}
@@ -158,6 +167,6 @@ func (a *fetchAwait) finish(results []FetchResult) {
 		}
 	}
 	clear(a.slots)
-	a.req, a.slots = nil, a.slots[:0]
+	a.req, a.slots, a.freed = nil, a.slots[:0], nil
 	a.b.fetches.Put(a)
 }

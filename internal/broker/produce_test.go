@@ -193,6 +193,8 @@ func TestNotEnoughReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Configure(&partition.Settings{MinISR: 2})
+	wantCode(t, w.produce(-1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0].Err, kafka.None) // there is only one replica
+	p.SetRole(partition.Role{IsLeader: true, ISR: 1, Replicas: 2})
 	wantCode(t, w.produce(-1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0].Err, kafka.NotEnoughReplicas)
 	wantCode(t, w.produce(1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0].Err, kafka.None)
 }

@@ -117,6 +117,9 @@ func checkResource(img *metadata.Image, r metadata.Resource) error {
 		if r.Name == "" {
 			return kafka.Errorf(kafka.InvalidRequest, "Default topic resources are not allowed.")
 		}
+		if err := CheckTopicName(r.Name); err != nil {
+			return err
+		}
 		if img.Topics.ByName(r.Name) == nil {
 			return kafka.Errorf(kafka.UnknownTopicOrPartition, "The topic '%s' does not exist.", r.Name)
 		}

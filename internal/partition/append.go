@@ -64,8 +64,8 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 	if err != nil {
 		return Appended{}, err
 	}
-	if a.AllReplicas && role.ISR < s.MinISR {
-		return Appended{}, kafka.Errorf(kafka.NotEnoughReplicas, "%s has %d replicas in sync, min.insync.replicas is %d", p.id, role.ISR, s.MinISR)
+	if least := role.NeededInSync(s.MinISR); a.AllReplicas && role.ISR < least {
+		return Appended{}, kafka.Errorf(kafka.NotEnoughReplicas, "%s has %d replicas in sync, min.insync.replicas is %d", p.id, role.ISR, least)
 	}
 	if h.ProducerID >= 0 {
 		repeat, isRepeat, err := p.producers.check(&h)

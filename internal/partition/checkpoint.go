@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 )
@@ -39,8 +40,12 @@ func (p *Partition) checkpointBelowLocked(ctx context.Context, offset kafka.Offs
 	return p.checkpointLocked(ctx, 0)
 }
 
+// syncPatience is how long a checkpoint waits for all of the log to become durable.
+const syncPatience = time.Second
+
 // checkpointLocked saves if at least so many bytes were appended since the last time. The snapshot describes the log below an offset
-// that is durable before it is written, so it is never ahead of a log that a crash has cut. maintenance is held.
+// that is durable before it is written, so it is never ahead of a log that a crash has cut. That is the end of the log, unless it does not
+// become durable soon: on a full disk it never does, and those who are about to make room come by here. maintenance is held.
 func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 	l := p.log.Load()
 	if l == nil || !p.loaded.Load() || l.failed.Load() != nil {
@@ -55,8 +60,21 @@ func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 	blob := p.producers.encode(end)
 	leaders := *p.epochs.Load()
 	p.mu.Unlock()
-	if err := l.Sync(ctx, end); err != nil {
+	soon, cancel := context.WithTimeout(ctx, syncPatience)
+	err := l.Sync(soon, end)
+	cancel()
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || soon.Err() == nil:
 		return fmt.Errorf("save the producers of %s: %w", p.id, err)
+	default:
+		p.mu.Lock()
+		end = l.Bounds().Durable
+		blob = p.producers.below(end).encode(end)
+		p.mu.Unlock()
+		if end <= p.savedUpto || end == 0 {
+			return nil
+		}
 	}
 	// Epochs first: a list that knows more than the snapshot is cut to the log when it is read, one that knows less would stay so.
 	if latest := leaders.latest(); latest != p.savedEpochs || p.savedUpto == kafka.NoOffset {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/storage/compact"
 )
@@ -24,7 +25,7 @@ const (
 type cleaning struct {
 	known      bool // firstDirty was read from the sidecar
 	firstDirty kafka.Offset
-	refused    bool // a damaged batch was met: the log is left alone until the next start
+	refused    bool // a batch was met that is damaged or too large for memory: the log is left alone until the next start
 }
 
 // PlanCompaction says what of the log can be compacted and whether it should be now. It is never so for a topic that does not ask for it.
@@ -60,14 +61,18 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 	if err != nil {
 		return compact.Result{}, false, err
 	}
-	limits := compact.Limits{Pace: func(int) error {
-		if gone := p.role.Load().Gone; gone != nil {
-			return gone
-		}
-		return ctx.Err()
-	}}
+	limits := compact.Limits{
+		// What record.Validate lets into a compacted topic; there may be more from a time before the topic was one.
+		MaxDecompressed: max(record.MaxCompacted, p.settings.Load().Rules.MaxBatchBytes),
+		Pace: func(int) error {
+			if gone := p.role.Load().Gone; gone != nil {
+				return gone
+			}
+			return ctx.Err()
+		},
+	}
 	result, err := compact.Run(segmented, work, state, policy, now, limits)
-	if errors.Is(err, kafka.CorruptMessage) {
+	if errors.Is(err, kafka.CorruptMessage) || errors.Is(err, kafka.InvalidRecord) {
 		p.cleaning.refused = true
 	}
 	if result.FirstDirty > state.FirstDirty && p.role.Load().Gone == nil {

@@ -59,9 +59,14 @@ type Role struct {
 	IsLeader bool
 	Epoch    kafka.LeaderEpoch
 	ISR      int // how many replicas are in sync, this one included
+	Replicas int // how many there are
 	// Gone says why the partition is no longer here at all: deleted or closed. Nothing comes after it.
 	Gone error
 }
+
+// NeededInSync is how many replicas must be in sync for acks=all when min.insync.replicas is least. It is never more than there are, as
+// with Kafka: a topic of one replica takes writes whatever the cluster's default says.
+func (r Role) NeededInSync(least int) int { return min(least, r.Replicas) }
 
 // openLog is the log of a partition that has been used.
 type openLog struct {

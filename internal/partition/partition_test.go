@@ -37,7 +37,7 @@ func newBench(t testing.TB) *bench {
 func (b *bench) start() {
 	host := &Host{Engine: b.engine, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now }}
 	b.Partition = New(b.id, host, b.settings, &Stats{})
-	b.SetRole(Role{IsLeader: true, Epoch: 5, ISR: 1})
+	b.SetRole(Role{IsLeader: true, Epoch: 5, ISR: 1, Replicas: 1})
 }
 
 // log is the fake behind the partition.
@@ -149,13 +149,18 @@ func TestOnlyTheLeaderAppendsAndReads(t *testing.T) {
 	}
 }
 
-// ISR-5 as far as one node has it: acks=all is refused before the append, acks=1 is not.
+// ISR-5 as far as one node has it: acks=all is refused before the append, acks=1 is not. Where there are not as many replicas as
+// min.insync.replicas asks for, all of them are enough, as with Kafka.
 func TestTooFewInSyncReplicas(t *testing.T) {
 	b := newBench(t)
 	b.Configure(&Settings{MinISR: 2})
+	if done, err := b.AppendAsLeader(Append{Records: plainBatch(1), AllReplicas: true}, b.now); err != nil || done.Base != 0 {
+		t.Errorf("one replica of one: %+v, %v", done, err)
+	}
+	b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: 1, Replicas: 3})
 	_, err := b.AppendAsLeader(Append{Records: plainBatch(1), AllReplicas: true}, b.now)
 	wantCode(t, err, kafka.NotEnoughReplicas)
-	if base := b.append(plainBatch(1)); base != 0 {
+	if base := b.append(plainBatch(1)); base != 1 {
 		t.Errorf("appended at %d", base)
 	}
 }

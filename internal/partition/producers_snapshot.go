@@ -46,6 +46,24 @@ func (t *producers) encode(offset kafka.Offset) []byte {
 	return b
 }
 
+// below is what t would say had nothing at or above offset been appended, as far as it can tell: of a producer whose remembered batches all
+// lie above it says nothing, for they have pushed out what was known before.
+func (t *producers) below(offset kafka.Offset) *producers {
+	known := newProducers()
+	for p := t.oldest; p != nil; p = p.newer {
+		n := int8(0)
+		for n < p.count && p.batches[n].next() <= offset {
+			n++
+		}
+		if n == 0 && p.count > 0 {
+			continue
+		}
+		q := known.insert(p.id, p.epoch)
+		q.touched, q.count, q.batches = p.touched, n, p.batches
+	}
+	return known
+}
+
 // decodeProducers reads what encode wrote. It takes memory in proportion to the bytes it is given.
 func decodeProducers(b []byte) (*producers, kafka.Offset, error) {
 	if len(b) < producersHeader || b[0] != producersVersion {

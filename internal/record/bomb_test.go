@@ -143,3 +143,15 @@ func TestLargeZstdWindowsAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// REC-2: a compacted topic takes no batch that compaction could not hold; others may, since they are only walked.
+func TestCompactedTopicsRefuseWhatCompactionCannotHold(t *testing.T) {
+	b := bomb(t, Zstd, MaxCompacted+1)
+	var err error
+	if n := allocated(func() { _, _, err = Validate(b, &Rules{RequireKeys: true}, 0) }); n > 24<<20 || kafka.CodeOf(err) != kafka.InvalidRecord {
+		t.Errorf("Validate allocated %d bytes: %v", n, err)
+	}
+	if _, _, err := Validate(b, &Rules{CheckRecords: true}, 0); err != nil {
+		t.Error(err)
+	}
+}

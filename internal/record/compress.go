@@ -39,13 +39,14 @@ func compressor(c Codec, level int, w io.Writer) (e encoder, release func(), err
 	if !ok {
 		p, _ = encoders.LoadOrStore(kind, new(sync.Pool))
 	}
+	encoding.begin()
 	pool := p.(*sync.Pool)
 	e, _ = pool.Get().(encoder)
 	if e == nil {
 		e = newEncoder(kind)
 	}
 	e.reset(w)
-	return e, func() { e.reset(nil); pool.Put(e) }, nil
+	return e, func() { e.reset(nil); pool.Put(e); encoding.end() }, nil
 }
 
 // libraryLevel translates Kafka's compression levels into those of our libraries; 0 is the codec's default, as is what lies outside.

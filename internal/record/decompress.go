@@ -35,6 +35,7 @@ func open(c Codec, src []byte) (r io.Reader, release func(), err error) {
 	if !c.known() || c == None {
 		return nil, nil, kafka.Errorf(kafka.UnsupportedCompressionType, "records are compressed with %v, which this broker does not know", c)
 	}
+	decoding.begin()
 	pool := &decoders[c]
 	d, _ := pool.Get().(decoder)
 	if d == nil {
@@ -43,6 +44,7 @@ func open(c Codec, src []byte) (r io.Reader, release func(), err error) {
 	release = func() {
 		_ = d.reset(nil) // lets go of src; what it says about an empty input does not matter
 		pool.Put(d)
+		decoding.end()
 	}
 	if err := d.reset(src); err != nil {
 		release()
@@ -116,8 +118,11 @@ func (d *zstdDecoder) reset(src []byte) error {
 }
 
 // largeZstd admits one frame with a large window at a time: together they never cost more than one zstdLargeWindow. Held from open to
-// release, for computing only.
-var largeZstd sync.Mutex
+// release, for computing only. The decoder is kept for the next that waits: what the collector has not yet found would come on top.
+var (
+	largeZstd         sync.Mutex
+	largeZstdDecoders sync.Pool // of *zstdDecoder
+)
 
 func needsLargeWindow(src []byte) bool {
 	var h zstd.Header
@@ -133,9 +138,13 @@ func needsLargeWindow(src []byte) bool {
 
 func openLargeZstd(src []byte) (io.Reader, func(), error) {
 	largeZstd.Lock()
-	d := newZstdDecoder(zstdLargeWindow)
+	d, _ := largeZstdDecoders.Get().(*zstdDecoder)
+	if d == nil {
+		d = newZstdDecoder(zstdLargeWindow)
+	}
 	release := func() {
-		d.Close()
+		_ = d.reset(nil)
+		largeZstdDecoders.Put(d)
 		largeZstd.Unlock()
 	}
 	if err := d.reset(src); err != nil {

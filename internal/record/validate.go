@@ -107,6 +107,9 @@ func checkRecords(b Batches, h *Header, r *Rules, now kafka.Timestamp, copyTo io
 	if err != nil {
 		return asInvalidRecord(err)
 	}
+	if r.RequireKeys {
+		w.maxTaken = int64(max(MaxCompacted, r.MaxBatchBytes))
+	}
 	for i := int32(0); ; i++ {
 		rec, err := w.next()
 		switch {

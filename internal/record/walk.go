@@ -15,6 +15,10 @@ const DefaultMaxDecompressed = 1<<31 - 9
 // minRecordSize is the smallest record: length, attributes, timestamp delta, offset delta, key length, value length, header count.
 const minRecordSize = 7
 
+// MaxCompacted is how many bytes all records of one compressed batch of a compacted topic may have together: compaction has them in memory at
+// once. A topic whose max.message.bytes is larger takes as many.
+const MaxCompacted = 128 << 20
+
 const walkBuffer = 16 << 10
 
 // errRecord says that bytes are not the record they should be. Its text completes "record 3: ...".
@@ -40,6 +44,7 @@ type walker struct {
 	space     []byte // pooled; where r is read to
 	taken     int64  // bytes got from r
 	maxRecord int    // a record in r may be at most this long
+	maxTaken  int64
 	release   func() // gives the decompressor back
 	copyTo    io.Writer
 }
@@ -50,7 +55,7 @@ var walkBuffers = sync.Pool{New: func() any { return new([walkBuffer]byte) }}
 // max.decompressed.message.bytes does; 0: DefaultMaxDecompressed. copyTo, if there is one, is written what was walked. The caller calls
 // close.
 func walkRecords(h *Header, payload []byte, maxRecord int, copyTo io.Writer) (w walker, err error) {
-	w = walker{maxRecord: limit(maxRecord), copyTo: copyTo}
+	w = walker{maxRecord: limit(maxRecord), maxTaken: DefaultMaxDecompressed, copyTo: copyTo}
 	if h.Codec() == None {
 		w.buf = payload
 		if copyTo != nil {
@@ -97,8 +102,8 @@ func (w *walker) fill() error {
 			return err
 		}
 		w.taken += int64(n)
-		if w.taken > DefaultMaxDecompressed {
-			return tooLarge(DefaultMaxDecompressed)
+		if w.taken > w.maxTaken {
+			return kafka.Errorf(kafka.InvalidRecord, "the records of the batch decompress to more than %d bytes together, which is all that this topic takes: send smaller batches", w.maxTaken)
 		}
 		w.buf, w.pos = w.space[:n], 0
 		if w.copyTo != nil {

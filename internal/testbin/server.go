@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -61,6 +63,7 @@ func Start(t testing.TB, args ...string) *Server {
 		t.Fatal(err)
 	}
 	s.cmd.Stderr = &s.log
+	s.cmd.Env = environment()
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +83,14 @@ func Start(t testing.TB, args ...string) *Server {
 		t.Fatalf("the server was not ready after 30 s:\n%s", s.Log())
 	}
 	return s
+}
+
+// environment is this process's without what would configure the server: RAFKA_LONG and its like are for tests, and the server refuses keys
+// that it does not know.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "RAFKA_") || strings.HasPrefix(v, "KAFKA_")
+	})
 }
 
 // read takes the addresses from the banner; a line that says ready closes it.

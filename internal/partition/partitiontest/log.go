@@ -87,6 +87,8 @@ type Log struct {
 	Full error
 	// Block makes an append wait for it, as for back-pressure.
 	Block chan struct{}
+	// Stuck makes nothing more durable by Sync, as on a full disk.
+	Stuck bool
 	// Blobs are the sidecar. A nil one is damaged.
 	Blobs map[string][]byte
 	// Puts and Reads count calls.
@@ -174,10 +176,14 @@ func (l *Log) Crash() {
 	l.end = l.durable
 }
 
-// Sync implements storage.Log.
-func (l *Log) Sync(_ context.Context, upto kafka.Offset) error {
+// Sync implements storage.Log. With Stuck it waits until ctx ends, as it does on a full disk.
+func (l *Log) Sync(ctx context.Context, upto kafka.Offset) error {
 	if l.closed {
 		return storage.ErrClosed
+	}
+	if l.Stuck && upto > l.Bounds().Durable {
+		<-ctx.Done()
+		return context.Cause(ctx)
 	}
 	if upto > l.Bounds().Durable {
 		l.Settle(upto)

@@ -172,7 +172,7 @@ func (r *request) answerFetch(o *out) error {
 		f.encode(r, code, f.id)
 		return f.write(o)
 	}
-	f.results = s.broker.Fetch(r.session, &f.req).Wait(r.conn.polls)
+	f.results = s.broker.Fetch(r.session, &f.req).Wait(r.conn.polls.of(r.conn.ctx))
 	if r.conn.ctx.Err() != nil {
 		return errClosed
 	}

@@ -15,12 +15,14 @@ import (
 //
 // Behaviour: tells the table of apis.go. A version that we do not know is answered in version 0 with UNSUPPORTED_VERSION and our ranges,
 // whatever its body (KIP-511); the response header has version 0 always, because the client cannot know yet what we speak.
+// Produce is told from version 0 on, as by Kafka (KAFKA-18659): librdkafka looks for versions 0 to 2 and without them sends its batches
+// uncompressed. It then uses the newest version that both know. A request in those versions is refused like any other that is too old.
 // v3 flexible, client software, features · v5 the cluster and node that the client believes to talk to (KIP-1242)
 // Left out: nothing.
 func apiVersions(_ context.Context, r *request, q *kmsg.ApiVersionsRequest, a *kmsg.ApiVersionsResponse) {
 	for _, known := range r.conn.srv.apis.list {
 		k := kmsg.NewApiVersionsResponseApiKey()
-		k.ApiKey, k.MinVersion, k.MaxVersion = known.key, known.min, known.max
+		k.ApiKey, k.MinVersion, k.MaxVersion = known.key, known.told, known.max
 		a.ApiKeys = append(a.ApiKeys, k)
 	}
 	img := r.conn.srv.broker.Image()
@@ -45,16 +47,34 @@ func apiVersions(_ context.Context, r *request, q *kmsg.ApiVersionsRequest, a *k
 		return
 	}
 	r.conn.setSoftware(q.ClientSoftwareName, q.ClientSoftwareVersion)
-	supported := kmsg.NewApiVersionsResponseSupportedFeature()
-	supported.Name, supported.MaxVersion = metadata.FeatureVersion, metadata.SupportedLevel(metadata.FeatureVersion)
-	supported.MinVersion = 1 // clients before version 4 of this API choke on 0 (KIP-1022)
-	a.SupportedFeatures = append(a.SupportedFeatures, supported)
 	a.FinalizedFeaturesEpoch = int64(img.Offset)
 	for _, name := range slices.Sorted(maps.Keys(img.Features)) {
-		f := kmsg.NewApiVersionsResponseFinalizedFeature()
-		f.Name, f.MinVersionLevel, f.MaxVersionLevel = name, img.Features[name], img.Features[name]
-		a.FinalizedFeatures = append(a.FinalizedFeatures, f)
+		finalized(a, name, img.Features[name])
 	}
+	finalized(a, featureMetadataVersion, metadataVersion)
+	supported(a, metadata.FeatureVersion, 1, metadata.SupportedLevel(metadata.FeatureVersion)) // not 0: clients before version 4 of this API choke on it (KIP-1022)
+	supported(a, featureMetadataVersion, metadataVersion, metadataVersion)
+}
+
+// Kafka's own feature of this name says which release's metadata the cluster has. Ours has another form, so nothing here depends on it;
+// tools and operators read it to know what the cluster can do. It is fixed at the level of Kafka 4.3, the newest that they can name.
+const (
+	featureMetadataVersion       = "metadata.version"
+	metadataVersion        int16 = 30
+)
+
+// supported tells the levels of a feature that this broker knows.
+func supported(a *kmsg.ApiVersionsResponse, name string, lowest, highest int16) {
+	f := kmsg.NewApiVersionsResponseSupportedFeature()
+	f.Name, f.MinVersion, f.MaxVersion = name, lowest, highest
+	a.SupportedFeatures = append(a.SupportedFeatures, f)
+}
+
+// finalized tells the level of a feature that is in force.
+func finalized(a *kmsg.ApiVersionsResponse, name string, level int16) {
+	f := kmsg.NewApiVersionsResponseFinalizedFeature()
+	f.Name, f.MinVersionLevel, f.MaxVersionLevel = name, level, level
+	a.FinalizedFeatures = append(a.FinalizedFeatures, f)
 }
 
 // validSoftware reports whether a client's name or version of itself is letters, digits, '-' and '.', with neither at an end (KIP-511).

@@ -28,7 +28,7 @@ func createTopics(ctx context.Context, r *request, q *kmsg.CreateTopicsRequest, 
 	for i := range q.Topics {
 		t, place := &q.Topics[i], &a.Topics[i]
 		place.Default()
-		place.Topic = t.Topic
+		place.Topic, place.Configs = t.Topic, noConfigs // of a topic that is refused: none, and not null
 		topic, err := newTopic(t)
 		if named[t.Topic] > 1 {
 			err = kafka.Errorf(kafka.InvalidRequest, "topic %q is named more than once in the request", t.Topic)
@@ -58,6 +58,9 @@ func createTopics(ctx context.Context, r *request, q *kmsg.CreateTopicsRequest, 
 		}
 	}
 }
+
+// noConfigs are no settings; null would say that they may not be seen.
+var noConfigs = []kmsg.CreateTopicsResponseTopicConfig{}
 
 func newTopic(t *kmsg.CreateTopicsRequestTopic) (broker.NewTopic, error) {
 	topic := broker.NewTopic{Name: t.Topic, Partitions: t.NumPartitions, Replication: t.ReplicationFactor}

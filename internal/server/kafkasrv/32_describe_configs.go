@@ -58,6 +58,7 @@ func (r *request) describeResource(q *kmsg.DescribeConfigsRequest, ask broker.Co
 		return configCost
 	}
 	size := int64(configCost)
+	m.ErrorMessage = new(string) // empty and not null on success: so it is with Kafka
 	m.Configs = make([]kmsg.DescribeConfigsResponseResourceConfig, len(answers[0].Configs))
 	for i := range answers[0].Configs {
 		c, entry := &answers[0].Configs[i], &m.Configs[i]

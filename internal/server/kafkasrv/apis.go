@@ -17,6 +17,7 @@ const (
 // api is one API as we speak it (WIR-2).
 type api struct {
 	key, min, max int16
+	told          int16 // the oldest version that ApiVersions tells: min but for produce, see there
 	name          string
 	flexible      int16 // the first version in the compact encoding with tags (KIP-482)
 
@@ -66,6 +67,9 @@ func newAPITable() (t apiTable) {
 	}
 	for _, a := range t.list {
 		a.name = kmsg.NameForKey(a.key)
+		if a.told = a.min; a.key == keyProduce {
+			a.told = 0
+		}
 		a.flexible = firstFlexible(a.key, a.max)
 		t.byKey[a.key] = a
 	}

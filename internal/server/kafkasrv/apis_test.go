@@ -54,6 +54,33 @@ func TestVersionsAreKafkas(t *testing.T) {
 	}
 }
 
+// docs/supported.md tells users what we speak: its table must be this one.
+func TestSupportedAPIsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "supported.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(doc)) {
+		var key int
+		if n, _ := fmt.Sscanf(line, "| %d |", &key); n == 1 {
+			rows++
+		}
+	}
+	for _, a := range newAPITable().list {
+		row := fmt.Sprintf("| %d | %s | %d–%d |\n", a.key, a.name, a.min, a.max)
+		if a.min == a.max {
+			row = fmt.Sprintf("| %d | %s | %d |\n", a.key, a.name, a.min)
+		}
+		if rows--; !strings.Contains(string(doc), row) {
+			t.Errorf("docs/supported.md lacks %s", row)
+		}
+	}
+	if rows != 0 {
+		t.Errorf("docs/supported.md has %d APIs more than we speak", rows)
+	}
+}
+
 // Golden transcript: what each version of ApiVersions answers, byte for byte.
 func TestApiVersionsTranscript(t *testing.T) {
 	d := open(t, newFakeBroker(), Options{})
@@ -99,10 +126,32 @@ func TestApiVersionsTellsTheTable(t *testing.T) {
 			t.Fatalf("version %d: %d APIs, error %d", v, len(resp.ApiKeys), resp.ErrorCode)
 		}
 		for i, a := range d.apis.list {
-			if k := resp.ApiKeys[i]; k.ApiKey != a.key || k.MinVersion != a.min || k.MaxVersion != a.max {
+			oldest := a.min
+			if a.key == keyProduce {
+				oldest = 0 // librdkafka compresses nothing for a broker that tells otherwise
+			}
+			if k := resp.ApiKeys[i]; k.ApiKey != a.key || k.MinVersion != oldest || k.MaxVersion != a.max {
 				t.Errorf("version %d tells %+v for %+v", v, k, a)
 			}
 		}
+	}
+}
+
+// kafka-features and operators ask for metadata.version by name.
+func TestApiVersionsTellsKafkasMetadataVersion(t *testing.T) {
+	d := open(t, newFakeBroker(), Options{})
+	resp := d.dial(t).ask(hello()).(*kmsg.ApiVersionsResponse)
+	levels := map[string]int16{}
+	for _, f := range resp.FinalizedFeatures {
+		levels[f.Name] = f.MaxVersionLevel
+	}
+	for _, f := range resp.SupportedFeatures {
+		if level, ok := levels[f.Name]; ok && (level < f.MinVersion || level > f.MaxVersion) {
+			t.Errorf("%s is at level %d, supported are %d to %d", f.Name, level, f.MinVersion, f.MaxVersion)
+		}
+	}
+	if levels[featureMetadataVersion] != metadataVersion || len(resp.SupportedFeatures) != 2 {
+		t.Errorf("%+v %+v", resp.SupportedFeatures, resp.FinalizedFeatures)
 	}
 }
 

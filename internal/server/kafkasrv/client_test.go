@@ -161,7 +161,7 @@ func (c *client) ask(msg kmsg.Request) kmsg.Response {
 	return c.receive(msg, c.send(msg))
 }
 
-// hello is an ApiVersions request, after which larger frames are allowed.
+// hello is an ApiVersions request as clients send it first.
 func hello() *kmsg.ApiVersionsRequest {
 	q := kmsg.NewPtrApiVersionsRequest()
 	q.Version, q.ClientSoftwareName, q.ClientSoftwareVersion = 3, "tester", "1.0"

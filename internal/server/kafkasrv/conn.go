@@ -15,9 +15,8 @@ import (
 	"github.com/rafka-io/rafka/internal/wire"
 )
 
-// firstFrame is how large the first frames of a connection may be, until one was understood: ApiVersions must come small, and who is
-// no Kafka client at all costs little.
-const firstFrame = 64 << 10
+// smallFrame is how large a frame may be that says nothing worth more: ApiVersions, or an API that we do not have.
+const smallFrame = 64 << 10
 
 // conn is one connection. Its goroutines run work; see the package comment for how they take turns.
 type conn struct {
@@ -27,21 +26,20 @@ type conn struct {
 	frames  *wire.FrameReader
 	session atomic.Pointer[broker.Session] // replaced, never changed: verbs keep it
 
-	understood atomic.Bool   // a request was understood: frames may be larger
-	writing    atomic.Bool   // a write to nc is under way
-	writes     atomic.Uint64 // writes begun
-	holding    atomic.Bool   // a large answer holds bytes of the gate
-	seen       sighting      // the watcher's
+	writing atomic.Bool   // a write to nc is under way
+	writes  atomic.Uint64 // writes begun
+	holding atomic.Bool   // a large answer holds bytes of the gate
+	seen    sighting      // the watcher's
 
-	ctx       context.Context // ends when the connection is over
-	cancel    context.CancelFunc
-	polls     context.Context // ends when the connection drains: long polls answer at once
-	stopPolls context.CancelFunc
-	role      chan struct{}  // capacity 1: holds the reading role while nobody has it
-	retire    chan struct{}  // capacity 1: tells the second goroutine to end
-	two       atomic.Bool    // there is a second goroutine; changed by who has the reading role
-	resting   atomic.Bool    // rest was asked for and not noticed yet
-	second    sync.WaitGroup // the goroutine that serve was not called in
+	group   *group
+	ctx     context.Context // ends when the connection is over
+	cancel  context.CancelFunc
+	polls   pollContext
+	role    chan struct{}  // capacity 1: holds the reading role while nobody has it
+	retire  chan struct{}  // capacity 1: tells the second goroutine to end
+	two     atomic.Bool    // there is a second goroutine; changed by who has the reading role
+	resting atomic.Bool    // rest was asked for and not noticed yet
+	second  sync.WaitGroup // the goroutine that serve was not called in
 
 	queue queue
 }
@@ -64,17 +62,18 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.frames = wire.NewFrameReader(c, s.budget, c.frameLimit)
 	c.session.Store(session)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.polls, c.stopPolls = context.WithCancel(c.ctx)
 	c.queue.init()
 	return c
 }
 
+// frameLimit is how large a frame of that API may be. A connection's first frame may be a large produce: clients that know the versions
+// from another connection do not ask again. It need not be feared, because memory is reserved as bytes come.
 func (c *conn) frameLimit(key int16) int {
 	switch {
-	case !c.understood.Load():
-		return firstFrame
 	case key == keyProduce:
 		return c.srv.opts.MaxFrame
+	case key == keyApiVersions || c.srv.apis.find(key) == nil:
+		return smallFrame
 	}
 	return min(c.srv.opts.MaxControlFrame, c.srv.opts.MaxFrame)
 }
@@ -244,7 +243,38 @@ func (c *conn) drain() {
 		c.close()
 		return
 	}
-	c.stopPolls()
+	c.polls.end()
+}
+
+// pollContext is a connection's context for long polls, which ends when the connection drains, so that they answer at once. Only
+// connections that fetch have one.
+type pollContext struct {
+	mu     sync.Mutex
+	ctx    context.Context
+	cancel context.CancelFunc // not nil once ctx was asked for
+	ended  bool
+}
+
+// of returns the context, a child of parent.
+func (p *pollContext) of(parent context.Context) context.Context {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cancel == nil {
+		p.ctx, p.cancel = context.WithCancel(parent)
+		if p.ended {
+			p.cancel()
+		}
+	}
+	return p.ctx
+}
+
+func (p *pollContext) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.cancel != nil {
+		p.cancel()
+	}
 }
 
 func (c *conn) bytesIn() uint64 {

@@ -177,7 +177,7 @@ func TestGoneClientLeavesNothing(t *testing.T) {
 	}
 }
 
-// An idle connection has one goroutine, one that was served two. (SRV-3)
+// A connection that has asked nothing has one goroutine, one that was served two. (SRV-3)
 func TestGoroutinesPerConnection(t *testing.T) {
 	d := open(t, newFakeBroker(), Options{})
 	before := runtime.NumGoroutine()
@@ -188,15 +188,20 @@ func TestGoroutinesPerConnection(t *testing.T) {
 	for d.Stats().Open != 50 {
 		runtime.Gosched()
 	}
-	if got := runtime.NumGoroutine() - before; got != 50 {
+	if got := runtime.NumGoroutine() - before; got > 50 {
 		t.Errorf("50 silent connections have %d goroutines", got)
 	}
 	for _, c := range clients {
 		c.ask(hello())
 		c.ask(hello())
 	}
-	if got := runtime.NumGoroutine() - before; got != 100 {
+	if got := runtime.NumGoroutine() - before; got > 100 {
 		t.Errorf("50 connections have %d goroutines", got)
+	}
+	for _, c := range d.appendConns(nil) {
+		if !c.two.Load() {
+			t.Error("a connection that was served has one goroutine")
+		}
 	}
 }
 
@@ -242,6 +247,7 @@ func TestWatcherClosesTheIdleAndTheSlow(t *testing.T) {
 		{"waiting for our memory", func(int) view { return view{state: wire.AtGate} }, nil, 0},
 		{"not reading", func(int) view { return view{busy: true, writing: true} }, errNoReader, 13},
 		{"not reading a large answer", func(int) view { return view{busy: true, writing: true, holding: true} }, errNoReader, 7},
+		{"not reading what others wait for", func(int) view { return view{busy: true, writing: true, crowding: true} }, errNoReader, 2},
 		{"reading slowly", func(n int) view { return view{busy: true, writing: true, writes: uint64(n)} }, nil, 0},
 	} {
 		var seen sighting
@@ -319,7 +325,8 @@ func TestBadInputEndsTheConnection(t *testing.T) {
 		{"TLS", "frame_size", raw(0x16, 3, 1, 2, 0, 1, 0, 1)},
 		{"negative length", "frame_size", raw(0xff, 0xff, 0xff, 0xff, 0, 18)},
 		{"zero length", "frame_size", raw(0, 0, 0, 0, 0, 18)},
-		{"large first frame", "frame_size", raw(0, 1, 0, 1, 0, 0)},
+		{"large ApiVersions", "frame_size", raw(0, 1, 0, 1, 0, 18)},
+		{"large frame of an API we do not have", "frame_size", raw(0, 1, 0, 1, 0x10, 0)},
 		{"oversize control frame", "frame_size", after([]byte{0, 0x80, 0, 1, 0, 3})},
 		{"oversize produce", "frame_size", after([]byte{6, 0x40, 0, 1, 0, 0})},
 		{"unknown API", "unsupported", raw(0, 0, 0, 10, 0, 95, 0, 0, 0, 0, 0, 1, 0xff, 0xff)},
@@ -402,6 +409,14 @@ func TestClaimsCostNothing(t *testing.T) {
 	c := d.dial(t)
 	c.ask(hello())
 	c.ask(produceTo("orders", -1, batch(1<<20)))
+}
+
+// Clients that know the versions from another connection begin with a produce, as large as it may be.
+func TestFirstRequestMayBeALargeProduce(t *testing.T) {
+	d := open(t, newFakeBroker("orders"), Options{})
+	if p := d.dial(t).ask(produceTo("orders", -1, batch(3<<20))).(*kmsg.ProduceResponse).Topics[0].Partitions[0]; p.ErrorCode != 0 {
+		t.Errorf("%+v", p)
+	}
 }
 
 // Requests of all sizes from many producers with a slow disk: what is held never passes the budget. (SRV-2)
@@ -487,7 +502,7 @@ func TestRestingConnectionsGoOn(t *testing.T) {
 		clients = append(clients, c)
 	}
 	for range 3 {
-		for runtime.NumGoroutine() != before+20 {
+		for runtime.NumGoroutine() > before+20 {
 			for _, c := range d.appendConns(nil) {
 				c.rest()
 			}

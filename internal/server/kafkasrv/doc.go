@@ -8,7 +8,8 @@
 //	SRV-3  At most two goroutines per connection, both gone when Serve returns; one that is idle for a while has one.
 //	SRV-5  A produce with acks=0 gets no answer; if it fails, the connection closes.
 //	SRV-6  What a request can make this package allocate is bounded by what is really in it and in the metadata image.
-//	WIR-2  Versions advertised = versions decoded = versions handled: the table in apis.go is the only list.
+//	WIR-2  Versions advertised = versions decoded = versions handled: the table in apis.go is the only list. One exception,
+//	       Kafka's too: Produce is advertised from version 0 on (18_api_versions.go says why).
 //
 // A connection's two goroutines take turns. One holds the reading role: it reads a frame, and for a produce appends it (so appends
 // happen in the order of the requests, and many wait for the disk together). Then it queues the request; if nobody is writing, it
@@ -19,10 +20,11 @@
 // Everything but the append of a produce happens at the request's turn to be answered, in the writer: one connection holds at most one
 // decoded request and one encoded answer.
 //
-// How it is tested: real clients and raw bytes over loopback against an in-memory broker (brokertest_test.go); every API in every
+// How it is tested: real clients and raw bytes over loopback against an in-memory broker (broker_test.go); every API in every
 // version against another implementation's encoder; golden ApiVersions; bad input of all kinds; fuzzing of every decoder.
 //
 // Files: server.go conn.go queue.go the loops, request.go decoding, out.go writing, watch.go closing the idle and the slow, apis.go
-// the table, shapes.go how requests are laid out, fetch_session.go sessions (KIP-227), endpoint.go what clients are told to connect to,
-// stats.go counters, and one file per API named by its key.
+// the table, shapes.go how requests are laid out, fetch_session.go sessions (KIP-227), fetch_answer.go records between encoded pieces,
+// endpoint.go and leaders.go what clients are told to connect to, answers.go and operations.go what answers share, stats.go counters,
+// and one file per API named by its key.
 package kafkasrv

@@ -65,7 +65,6 @@ func (c *conn) begin(f *wire.Frame) (*request, error) {
 		r.free()
 		return nil, err
 	}
-	c.understood.Store(true)
 	return r, nil
 }
 

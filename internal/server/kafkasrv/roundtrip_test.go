@@ -233,7 +233,7 @@ func TestEveryVersionDoesWhatItSays(t *testing.T) {
 		q.Version, q.IncludeDocumentation, q.IncludeSynonyms = v, true, true
 		q.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: 2, ResourceName: "orders"}, {ResourceType: 2, ResourceName: "x"}, {ResourceType: 2, ResourceName: "orders"}}
 		resp := c.ask(q).(*kmsg.DescribeConfigsResponse).Resources
-		if entry := resp[0].Configs[0]; resp[0].ErrorCode != 0 || entry.Name != "retention.ms" || entry.Source != 5 || len(entry.ConfigSynonyms) != 1 || v >= 3 && entry.Documentation == nil {
+		if entry := resp[0].Configs[0]; resp[0].ErrorCode != 0 || resp[0].ErrorMessage == nil || *resp[0].ErrorMessage != "" || entry.Name != "retention.ms" || entry.Source != 5 || len(entry.ConfigSynonyms) != 1 || v >= 3 && entry.Documentation == nil {
 			t.Errorf("%+v", resp[0])
 		}
 		if resp[1].ErrorCode != int16(kafka.UnknownTopicOrPartition) || resp[1].ErrorMessage == nil || resp[2].ErrorCode != int16(kafka.InvalidRequest) {

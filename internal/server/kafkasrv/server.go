@@ -66,10 +66,18 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // connections and the watcher
 
-	// mu guards conns and closed, for memory work only.
+	// mu guards what is below, for memory work only.
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
+	groups map[context.Context]*group
 	closed bool
+}
+
+// group is the connections that were served with one context, normally all of a listener: they drain together when it ends. Watching it
+// once for all of them saves an idle connection 300 bytes.
+type group struct {
+	size int
+	stop func() bool
 }
 
 // New returns a Server that calls b. It starts one goroutine, which closes idle and slow connections; Close ends it.
@@ -83,6 +91,7 @@ func New(b Broker, o Options) *Server {
 		answers:  wire.NewGate(o.AnswerBytes),
 		sessions: newSessionCache(o.FetchSessions),
 		conns:    map[*conn]struct{}{},
+		groups:   map[context.Context]*group{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.watcher = watcher{idle: o.IdleTimeout}
@@ -100,34 +109,55 @@ type accepted interface {
 // answered, long polls at once, and then the connection closes. It always closes nc before it returns.
 func (s *Server) Serve(ctx context.Context, nc net.Conn) {
 	c := newConn(s, nc)
-	if !s.add(c) {
+	if !s.add(ctx, c) {
 		_ = nc.Close()
 		return
 	}
-	defer s.remove(c)
-	stop := context.AfterFunc(ctx, c.drain)
-	defer stop()
+	if ctx.Err() != nil {
+		c.drain() // the group may have drained before c was in it
+	}
 	c.serve()
+	s.remove(ctx, c)
 }
 
-func (s *Server) add(c *conn) bool {
+func (s *Server) add(ctx context.Context, c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
+	c.group = s.groups[ctx]
+	if c.group == nil {
+		g := &group{}
+		g.stop = context.AfterFunc(ctx, func() { s.drain(g) })
+		s.groups[ctx], c.group = g, g
+	}
+	c.group.size++
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
 	s.stats.opened.Add(1)
 	return true
 }
 
-func (s *Server) remove(c *conn) {
+func (s *Server) remove(ctx context.Context, c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	if c.group.size--; c.group.size == 0 {
+		c.group.stop()
+		delete(s.groups, ctx)
+	}
 	s.mu.Unlock()
 	s.stats.bytesIn.Add(c.bytesIn())
 	s.wg.Done()
+}
+
+// drain drains every connection of a group.
+func (s *Server) drain(g *group) {
+	for _, c := range s.appendConns(nil) {
+		if c.group == g {
+			c.drain()
+		}
+	}
 }
 
 // Close closes every connection and returns when all goroutines have ended. Effects of requests that have been read may happen.

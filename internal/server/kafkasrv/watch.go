@@ -18,6 +18,8 @@ const (
 	slowestRate = 32 << 10
 	// gateStall is how long a client may not read an answer that holds memory which other answers need.
 	gateStall = 30 * time.Second
+	// crowdStall is how long a client may not take a megabyte while others cannot fetch because of that.
+	crowdStall = 10 * time.Second
 )
 
 // Why the watcher closes a connection.
@@ -38,11 +40,15 @@ type sighting struct {
 	idle, partial, stalled   time.Duration
 }
 
+// crowdedBroker is what a Broker may offer besides: whether fetched records that wait to be written keep other fetches from theirs.
+type crowdedBroker interface{ FetchCrowded() bool }
+
 // view is a connection at one moment.
 type view struct {
 	state                    wire.ReadState
 	received, frames, writes uint64
 	busy, writing, holding   bool
+	crowding                 bool // what it is written keeps others from being written to
 }
 
 // look compares a connection with what was seen a tick ago and returns why it should be closed, or nil.
@@ -69,7 +75,7 @@ func (w watcher) look(seen *sighting, now view, tick time.Duration) error {
 	switch {
 	case now.state == wire.InFrame && seen.partial > frameTime+came*time.Second/slowestRate:
 		return errSlow
-	case now.holding && seen.stalled > gateStall, seen.stalled > w.idle:
+	case now.crowding && seen.stalled >= crowdStall, now.holding && seen.stalled > gateStall, seen.stalled > w.idle:
 		return errNoReader
 	case now.state == wire.BetweenFrames && seen.idle >= w.idle:
 		return errIdle
@@ -113,5 +119,8 @@ func (s *Server) appendConns(to []*conn) []*conn {
 func (c *conn) view() view {
 	v := view{writing: c.writing.Load(), holding: c.holding.Load(), writes: c.writes.Load(), busy: c.queue.busy() > 0}
 	v.state, v.received, v.frames = c.frames.Progress()
+	if b, ok := c.srv.broker.(crowdedBroker); ok && v.writing && b.FetchCrowded() {
+		v.crowding = true
+	}
 	return v
 }
