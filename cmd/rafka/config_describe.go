@@ -16,6 +16,7 @@ type configView struct {
 	Value     *string `json:"value"`
 	Source    string  `json:"source"`
 	Default   *string `json:"default,omitempty"`
+	DefaultOf string  `json:"default_of,omitempty"` // the key whose default it is, where that counts in another unit: log.retention.hours
 	Type      string  `json:"type,omitempty"`
 	ReadOnly  bool    `json:"read_only,omitempty"`
 	Sensitive bool    `json:"sensitive,omitempty"`
@@ -60,7 +61,9 @@ func viewConfig(c kmsg.DescribeConfigsResponseResourceConfig) configView {
 	}
 	for _, s := range c.ConfigSynonyms {
 		if s.Source == kmsg.ConfigSourceDefaultConfig {
-			v.Default = s.Value
+			if v.Default = s.Value; unit(s.Name) != unit(c.Name) {
+				v.DefaultOf = s.Name
+			}
 		}
 	}
 	if v.Default == nil && v.isDefault() {
@@ -69,10 +72,21 @@ func viewConfig(c kmsg.DescribeConfigsResponseResourceConfig) configView {
 	return v
 }
 
+// unit is what a key's value counts: the end of its name, such as ms, hours, bytes.
+func unit(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+
+// shownDefault names the key with the default where the unit would mislead.
+func shownDefault(c configView) string {
+	if c.DefaultOf != "" && c.Default != nil {
+		return c.DefaultOf + "=" + *c.Default
+	}
+	return shown(c.Default, false)
+}
+
 func printConfigs(tb *table, all []configView) {
 	tb.row("KEY", "VALUE", "SOURCE", "DEFAULT")
 	for _, c := range all {
-		tb.row(c.Key, shown(c.Value, c.Sensitive), c.Source, shown(c.Default, false))
+		tb.row(c.Key, shown(c.Value, c.Sensitive), c.Source, shownDefault(c))
 	}
 }
 

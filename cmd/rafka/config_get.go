@@ -42,7 +42,7 @@ func newConfigGet(c *configCommand) *cobra.Command {
 func printConfig(tb *table, v configView) {
 	tb.row(v.Key, shown(v.Value, v.Sensitive))
 	tb.row("  source", v.Source)
-	tb.row("  default", shown(v.Default, false))
+	tb.row("  default", shownDefault(v))
 	if v.Type != "" {
 		tb.row("  type", v.Type)
 	}

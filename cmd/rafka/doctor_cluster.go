@@ -41,7 +41,16 @@ func (d *doctor) checkVersions(ctx context.Context, cl *kgo.Client) {
 		d.fail("protocol", "this port may be for controllers only: use that of a broker", "it does not offer %s", strings.Join(names, ", "))
 		return
 	}
-	d.ok("protocol", "%d request types, like Kafka %s", len(resp.ApiKeys), kversion.FromApiVersionsResponse(resp).VersionGuess())
+	d.ok("protocol", "%d request types%s", len(resp.ApiKeys), likeKafka(resp))
+}
+
+// likeKafka names the version of Kafka that offers the same, if there is one: a broker that offers a selection is like none.
+func likeKafka(resp *kmsg.ApiVersionsResponse) string {
+	guess := kversion.FromApiVersionsResponse(resp).VersionGuess()
+	if !strings.HasPrefix(guess, "v") {
+		return ""
+	}
+	return ", like Kafka " + guess
 }
 
 func (d *doctor) checkMetadata(ctx context.Context, cl *kgo.Client) (kadm.Metadata, bool) {

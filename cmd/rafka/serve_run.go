@@ -7,10 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/app"
@@ -20,7 +18,9 @@ import (
 // drainFor is how long a stop waits for clients that are in the middle of something.
 const drainFor = 10 * time.Second
 
-// runServer runs the broker until ctx ends or it is told to stop. A second signal ends the process at once.
+// runServer runs the broker until ctx ends, which main ties to the first signal, or the broker fails. It must not listen for signals
+// itself: the first one would come twice, by ctx and by its own channel, and the later of the two be taken for a second. What was
+// acknowledged is on disk, so a second signal, which ends the process as if nobody caught it, costs the next start a recovery and no data.
 func runServer(ctx context.Context, o serveOptions) error {
 	began := time.Now()
 	static, notices, err := loadConfig(o)
@@ -41,21 +41,13 @@ func runServer(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	banner(o.stdout, a, time.Since(began))
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	var failed error
 	select {
 	case <-ctx.Done():
-	case s := <-signals:
-		log.Info("stopping; once more to stop at once", "signal", s.String())
+		log.Info("stopping; once more to stop at once", "cause", context.Cause(ctx))
 	case <-a.Done():
 		failed = a.Err()
 	}
-	go func() {
-		<-signals
-		os.Exit(130) // what was acknowledged is on disk; the next start recovers the rest
-	}()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	return errors.Join(failed, a.Shutdown(drain))

@@ -131,7 +131,7 @@ func (a *App) openBroker(context.Context) error {
 			t := set.Topic(img, topic)
 			return replica.TopicSettings(&t, expiry)
 		},
-		CleanerBackoff: st.Duration("log.cleaner.backoff.ms"), NoCleaner: !st.Bool("log.cleaner.enable"),
+		CleanerBackoff: set.CleanerBackoff, NoCleaner: !st.Bool("log.cleaner.enable"),
 		RetentionInterval: st.Duration("log.retention.check.interval.ms"), Logger: a.opts.Logger,
 	})
 	if err != nil {

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/kafka"
@@ -18,6 +20,16 @@ type Settings struct {
 // Topic is what the settings of a topic mean as of an image.
 func (s Settings) Topic(img *metadata.Image, topic string) config.TopicConfig {
 	return s.of(img, metadata.Resource{Type: metadata.ResourceTopic, Name: topic}).Topic()
+}
+
+// CleanerBackoff is log.cleaner.backoff.ms of this node as of an image.
+func (s Settings) CleanerBackoff(img *metadata.Image) time.Duration {
+	node := metadata.Resource{Type: metadata.ResourceBroker, Name: strconv.Itoa(int(s.Node))}
+	ms, err := strconv.ParseInt(s.Value(img, node, "log.cleaner.backoff.ms"), 10, 64)
+	if err != nil { // values are checked when they are set; for the pace of a background task nobody stops
+		ms = 15_000
+	}
+	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
 // Value is the value in force of a setting of a resource; "" also for null, for a secret and for what is not in the table.

@@ -17,7 +17,7 @@ var brokerActs = []Key{
 	{Name: "fetch.max.bytes", Type: Int, Default: "57671680", Importance: Medium, Valid: "[1024,...]", Tier: Acts, Doc: "The most bytes one fetch answers with; one whole batch is always sent."},
 	{Name: "listener.security.protocol.map", Type: String, Default: "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Importance: Low, Mode: PerBroker, Tier: Acts, Doc: "Which security protocol each listener name stands for."},
 	{Name: "listeners", Type: List, Default: "PLAINTEXT://:9092", Importance: High, Mode: PerBroker, Tier: Acts, Doc: "Where clients connect: NAME://HOST:PORT, an empty host being all interfaces. An empty list closes Kafka's door."},
-	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Importance: Medium, Valid: "[0,...]", Tier: Acts, Doc: "How long the cleaner waits when there is nothing to compact."},
+	{Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Importance: Medium, Valid: "[0,...]", Mode: ClusterWide, Tier: Acts, Doc: "How long the cleaner waits when there is nothing to compact."},
 	{Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Importance: Medium, Valid: "[0,...]", Mode: ClusterWide, Tier: Acts, Doc: "How long a compacted topic keeps tombstones."},
 	{Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium, Tier: Acts, Doc: "Whether compacted topics are compacted."},
 	{Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Importance: Medium, Valid: "[1,...]", Mode: ClusterWide, Tier: Acts, Doc: "After how long a record is compacted at the latest."},

@@ -74,7 +74,7 @@ func (m *Manager) replica(t *Topic, i int32, p *partition.Partition, s *metadata
 		id := storage.ID{TopicPartition: kafka.TopicPartition{Topic: t.Name, Partition: i}, TopicID: t.ID}
 		p = partition.New(id, &m.host, t.settings, t.Stats)
 	}
-	p.SetRole(partition.Role{IsLeader: s.Leader == m.opts.NodeID, Epoch: s.LeaderEpoch, ISR: len(s.ISR)})
+	p.SetRole(partition.Role{IsLeader: s.Leader == m.opts.NodeID, Epoch: s.LeaderEpoch, ISR: len(s.ISR), Replicas: len(s.Replicas)})
 	return p
 }
 
@@ -90,6 +90,9 @@ func (m *Manager) reconfigure(img *metadata.Image, d *metadata.Delta, e *edit) {
 				e.put(m.configured(img, t))
 			}
 		}
+	}
+	if all || m.first {
+		m.cleanerBackoff.Store(int64(m.opts.CleanerBackoff(img)))
 	}
 	if all {
 		for _, t := range slices.Collect(e.all()) {

@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/partition"
 )
 
+// leastBackoff keeps a cleaner that is told not to wait from looking at every log all the time.
+const leastBackoff = 100 * time.Millisecond
+
 // clean compacts logs until Close, one at a time: those that are overdue first, then the dirtiest.
 func (m *Manager) clean(ctx context.Context) {
-	for m.pause(ctx, m.opts.CleanerBackoff) {
+	for m.pause(ctx, max(time.Duration(m.cleanerBackoff.Load()), leastBackoff)) {
 		for _, p := range m.dirty() {
 			if ctx.Err() != nil {
 				return

@@ -25,7 +25,7 @@ func TestCleanerCompactsByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		m, err := New(Options{
-			NodeID: 1, Engine: engine, Logger: slog.New(slog.DiscardHandler), CleanerBackoff: 10 * time.Second,
+			NodeID: 1, Engine: engine, Logger: slog.New(slog.DiscardHandler), CleanerBackoff: func(*metadata.Image) time.Duration { return 10 * time.Second },
 			Settings: func(_ *metadata.Image, topic string) *partition.Settings {
 				return &partition.Settings{
 					MinISR: 1, Compact: topic != "plain", Delete: topic == "plain", RetentionTime: -1, RetentionBytes: -1, ProducerExpiry: time.Hour,

@@ -26,6 +26,8 @@ type Manager struct {
 	stored map[storage.ID]struct{}
 	first  bool // no image was applied yet; used by Apply's goroutine only
 
+	cleanerBackoff atomic.Int64 // a time.Duration, as of the last image; Apply writes it, the cleaner reads it
+
 	mu   sync.Mutex      // guards gone; a leaf
 	gone partition.Stats // what removed topics had counted, so that the node's counters never fall
 
@@ -44,8 +46,8 @@ type Options struct {
 	RetentionInterval time.Duration
 	// CheckpointInterval is how often partitions are asked whether much was appended since their last snapshot of producers. [1 second]
 	CheckpointInterval time.Duration
-	// CleanerBackoff is log.cleaner.backoff.ms: how long the cleaner waits when nothing is left to compact. [15 seconds]
-	CleanerBackoff time.Duration
+	// CleanerBackoff is log.cleaner.backoff.ms as of an image: how long the cleaner waits when nothing is left to compact. [15 seconds]
+	CleanerBackoff func(img *metadata.Image) time.Duration
 	// NoCleaner turns compaction off (log.cleaner.enable).
 	NoCleaner bool
 	// Logger is told of logs that fail. [slog.Default()]
@@ -62,8 +64,8 @@ func New(o Options) (*Manager, error) {
 	if o.CheckpointInterval <= 0 {
 		o.CheckpointInterval = time.Second
 	}
-	if o.CleanerBackoff <= 0 {
-		o.CleanerBackoff = 15 * time.Second
+	if o.CleanerBackoff == nil {
+		o.CleanerBackoff = func(*metadata.Image) time.Duration { return 15 * time.Second }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -32,7 +32,7 @@ func (m *Manager) Counts() Counts {
 				continue
 			}
 			c.Leaders++
-			switch least := p.Settings().MinISR; {
+			switch least := r.NeededInSync(p.Settings().MinISR); {
 			case r.ISR < least:
 				c.UnderMinISR++
 			case r.ISR == least:
