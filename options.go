@@ -15,10 +15,16 @@ type options struct {
 	memory   bool
 }
 
-// WithDataDir keeps topics and metadata in dir, which is made if need be. [the platform's data directory]
-func WithDataDir(dir string) Option { return WithSetting("log.dirs", dir) }
+// WithDataDir keeps topics and metadata in dir, which is made if need be. [the platform's data directory] Of WithDataDir and InMemory the
+// last one wins.
+func WithDataDir(dir string) Option {
+	return func(o *options) {
+		o.memory = false
+		o.settings["log.dirs"] = dir
+	}
+}
 
-// InMemory keeps everything in memory: nothing is written, and all is gone after Shutdown.
+// InMemory keeps everything in memory: nothing is written, and all is gone after Shutdown. Of WithDataDir and InMemory the last one wins.
 func InMemory() Option { return func(o *options) { o.memory = true } }
 
 // WithKafkaAddr is where clients of Kafka's protocol and of the line protocol connect, HOST:PORT; port 0 takes a free one. [:9092]

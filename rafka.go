@@ -81,8 +81,14 @@ func (s *Server) HTTPAddr() string {
 	return ""
 }
 
-// Done is closed when the broker can no longer work, because of its disk for example; Err says why. It must not be called before Start.
-func (s *Server) Done() <-chan struct{} { return s.running().Done() }
+// Done is closed when the broker can no longer work, because of its disk for example; Err says why. While the server does not run, before
+// Start and after Shutdown, it is nil, on which nobody receives.
+func (s *Server) Done() <-chan struct{} {
+	if a := s.running(); a != nil {
+		return a.Done()
+	}
+	return nil
+}
 
 // Err is why the broker stopped by itself, or nil.
 func (s *Server) Err() error {

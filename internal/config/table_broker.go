@@ -51,7 +51,7 @@ var brokerActs = []Key{
 	{Name: "max.connections.per.ip.overrides", Type: String, Importance: Medium, Mode: ClusterWide, Tier: Ignored},
 	{Name: "max.decompressed.message.bytes", Type: Int, Default: "2147483639", Importance: Medium, Valid: "[1,...,2147483639]", Mode: ClusterWide, Tier: Acts, Doc: "The largest record of a compressed batch, in bytes decompressed, where the broker looks into batches."},
 	{Name: "max.incremental.fetch.session.cache.slots", Type: Int, Default: "1000", Importance: Medium, Valid: "[0,...]", Tier: Acts, Doc: "How many fetch sessions are remembered."},
-	{Name: "max.request.partition.size.limit", Type: Int, Default: "2000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The most partitions that one DescribeTopicPartitions answers with."},
+	{Name: "max.request.partition.size.limit", Type: Int, Default: "2000", Importance: Medium, Valid: "[1,...]", Tier: Ignored},
 	{Name: "message.max.bytes", Type: Int, Default: "1048588", Importance: High, Valid: "[0,...]", Mode: ClusterWide, Tier: Acts, Doc: "The largest batch that producers may send, in bytes as compressed."},
 	{Name: "min.insync.replicas", Type: Int, Default: "1", Importance: High, Valid: "[1,...]", Mode: ClusterWide, Tier: Acts, Doc: "How many in-sync replicas acks=all needs; with fewer, produce is refused."},
 	{Name: "node.id", Type: Int, Default: "1", Importance: High, Valid: "[0,...]", Tier: Acts, Doc: "The number of this broker in its cluster."},

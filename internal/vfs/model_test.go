@@ -175,3 +175,33 @@ func (p *pair) step() {
 }
 
 func list(names []string, err error) (any, error) { return strings.Join(names, " "), err }
+
+// Writing nothing changes nothing, so a file that was opened for reading takes it. The random operations meet this once in ten thousand writes.
+func TestEmptyWriteIsNoWrite(t *testing.T) {
+	mem := NewMem()
+	if err := mem.MkdirAll("/base"); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []side{{OS(), t.TempDir(), nil}, {mem, "/base", nil}} {
+		path := filepath.Join(s.base, "x")
+		made, err := s.fs.Open(path, Write|Create)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.Close()
+		f, err := s.fs.Open(path, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := f.WriteAt(nil, 4096); n != 0 || err != nil {
+			t.Errorf("%T: %d, %v", s.fs, n, err)
+		}
+		if size, err := f.Size(); size != 0 || err != nil {
+			t.Errorf("%T: size %d, %v", s.fs, size, err)
+		}
+		if _, err := f.WriteAt([]byte{1}, 0); err == nil {
+			t.Errorf("%T: wrote into a file that was opened for reading", s.fs)
+		}
+		f.Close()
+	}
+}

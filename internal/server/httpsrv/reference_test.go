@@ -16,6 +16,9 @@ var rewrite = flag.Bool("rewrite", false, "write docs/ops/metrics.md anew")
 // described is how a prometheus.Desc prints itself, which is the only way to ask it.
 var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "(.*?)"(?:, unit: "[^"]*")?, constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
 
+// notYet are metrics that this release's broker has no source for (internal/app), so they are not on its page.
+var notYet = []string{"rafka_storage_errors_total", "rafka_storage_oldest_message_age_seconds"}
+
 // The page in the documentation lists every metric there can be, with its labels and its meaning, and no other.
 func TestMetricsPageIsComplete(t *testing.T) {
 	const file = "../../../docs/ops/metrics.md"
@@ -38,6 +41,9 @@ Names that begin with ` + "`kafka_`" + ` are those that dashboards for Kafka (it
 		m := described.FindStringSubmatch(d.String())
 		if m == nil {
 			t.Fatalf("%s prints itself in another way now", d)
+		}
+		if slices.Contains(notYet, m[1]) {
+			continue
 		}
 		labels := strings.ReplaceAll(m[3], ",", ", ")
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", m[1], labels, strings.ReplaceAll(m[2], `\"`, `"`)))

@@ -1,0 +1,2 @@
+// Package examples builds and runs the programs of examples/ and checks what they print.
+package examples
