@@ -249,8 +249,14 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// abandon takes a log out of use whose topic was removed before a crash: the journal goes on with another of that name.
+// abandon takes a log out of use whose topic was removed before a crash: another of that name has come. When it returns, nobody writes
+// into the directory for it any more. l may be nil.
 func (l *Log) abandon() {
+	if l == nil {
+		return
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
 	l.mu.Lock()
 	l.removed = true
 	for _, b := range l.tail {

@@ -75,41 +75,48 @@ func (e *Engine) makeRoom() bool {
 // Open implements storage.Engine.
 func (e *Engine) Open(id storage.ID, cfg storage.Config) (storage.Log, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.closed {
+		e.mu.Unlock()
 		return nil, storage.ErrClosed
 	}
 	if l := e.logs[id]; l != nil && !l.gone() {
+		e.mu.Unlock()
 		l.Configure(cfg)
 		return l, nil
 	}
 	l := newLog(e, e.place(id), id, cfg)
-	e.enterLocked(l)
+	other := e.enterLocked(l)
+	e.mu.Unlock()
+	other.abandon()
 	return l, nil
 }
 
-// enterLocked makes l the log of its id and of its name.
-func (e *Engine) enterLocked(l *Log) {
+// enterLocked makes l the log of its id and of its name. It returns the one that had the name before, for the caller to abandon without
+// Engine.mu and before l is used; nil: none had it.
+func (e *Engine) enterLocked(l *Log) (other *Log) {
 	if c, ok := l.d.known[l.id]; ok {
 		l.checkpoint = c
 	}
-	if other := e.named[l.id.TopicPartition]; other != nil && other.id != l.id && e.logs[other.id] == other {
-		delete(e.logs, other.id)
-		other.abandon()
+	if o := e.named[l.id.TopicPartition]; o != nil && o.id != l.id && e.logs[o.id] == o {
+		delete(e.logs, o.id)
+		other = o
 	}
 	e.logs[l.id] = l
 	e.named[l.id.TopicPartition] = l
+	return other
 }
 
 // log returns the log for an entry of d's journal.
 func (e *Engine) log(d *dir, id storage.ID) *Log {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if l := e.logs[id]; l != nil {
+		e.mu.Unlock()
 		return l
 	}
 	l := newLog(e, d, id, storage.Config{})
-	e.enterLocked(l)
+	other := e.enterLocked(l)
+	e.mu.Unlock()
+	other.abandon()
 	return l
 }
 
