@@ -316,6 +316,13 @@ func (l *Log) restore(file *journalFile, seq uint64, en *entry) error {
 	if len(b) == 0 {
 		return nil
 	}
+	if en.after > end && en.after <= l.edges.start { // what is missing in between was trimmed
+		l.mu.Lock()
+		l.rollLocked(en.after)
+		l.start, l.durable, l.end, l.committedEnd = en.after, en.after, en.after, en.after
+		end = en.after
+		l.mu.Unlock()
+	}
 	if en.after > end {
 		l.e.opts.Logger.Error("the journal goes on behind the end of the segments: records in between are lost", "log", l.id.String(), "segments_end", end, "journal_goes_on_at", en.after)
 		return nil
