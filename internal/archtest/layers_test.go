@@ -22,6 +22,7 @@ var layers = []layer{
 	{"hosts", []string{"internal/cluster/quorum", "internal/replica", "internal/coordinator"}},
 	{"decide", []string{"internal/controller", "internal/coordinator/group", "internal/coordinator/share", "internal/coordinator/txn", "internal/coordinator/registry"}},
 	{"decide loop", []string{"internal/controller/loop"}},
+	{"queues", []string{"internal/queue", "internal/txnmarker"}},
 	{"verbs", []string{"internal/broker"}},
 	{"doors", []string{"internal/server/listen", "internal/server/kafkasrv", "internal/server/grpcsrv", "internal/server/textsrv", "internal/server/httpsrv"}},
 	{"wiring", []string{"internal/app"}},

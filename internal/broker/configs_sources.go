@@ -22,6 +22,11 @@ func (s Settings) Topic(img *metadata.Image, topic string) config.TopicConfig {
 	return s.of(img, metadata.Resource{Type: metadata.ResourceTopic, Name: topic}).Topic()
 }
 
+// Group is what the settings of a group mean as of an image; "": the broker's defaults.
+func (s Settings) Group(img *metadata.Image, group string) config.GroupConfig {
+	return s.of(img, metadata.Resource{Type: metadata.ResourceGroup, Name: group}).Group()
+}
+
 // CleanerBackoff is log.cleaner.backoff.ms of this node as of an image.
 func (s Settings) CleanerBackoff(img *metadata.Image) time.Duration {
 	node := metadata.Resource{Type: metadata.ResourceBroker, Name: strconv.Itoa(int(s.Node))}

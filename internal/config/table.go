@@ -13,9 +13,9 @@ var (
 
 func init() {
 	for scope, tables := range [scopes][][]Key{
-		Broker:        {brokerActs, brokerPlanned, brokerIgnored, brokerRefused, brokerRafka},
+		Broker:        {brokerActs, brokerGroups, brokerPlanned, brokerIgnored, brokerRefused, brokerRafka},
 		Topic:         {topicKeys, topicRafka},
-		Group:         {groupKeys},
+		Group:         {groupKeys, groupRafka},
 		ClientMetrics: {clientMetricsKeys},
 	} {
 		index[scope] = map[string]*Key{}

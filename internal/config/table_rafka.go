@@ -43,6 +43,15 @@ var topicRafka = []Key{
 	{Name: "bufstream.validate.mode", Type: String, NoDefault: true, Importance: Low, Hidden: true, Tier: Planned},
 }
 
+// groupRafka are Rafka's own keys of a share group: what queues have and Kafka's share groups do not.
+var groupRafka = []Key{
+	{Name: "share.ordering", Type: String, Default: "none", Importance: Medium, Valid: "[none, key]", Tier: Acts, Doc: "key: no two records of one key are with consumers at once, and a key's records are delivered in order."},
+	{Name: "share.retry.backoff.ms", Type: Long, Default: "0", Importance: Medium, Valid: "[0,...]", Tier: Acts, Doc: "How long a record rests that was released or whose lock ran out; 0: it is given to the next who asks."},
+	{Name: "share.retry.backoff.multiplier", Type: Double, Default: "2.0", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "How many times longer a record rests after each further delivery."},
+	{Name: "share.retry.backoff.max.ms", Type: Long, Default: "60000", Importance: Medium, Valid: "[0,...]", Tier: Acts, Doc: "The longest that a record rests between two deliveries."},
+	{Name: "share.redelivery.priority", Type: String, Default: "high", Importance: Medium, Valid: "[high, low]", Tier: Acts, Doc: "high: records to be delivered again go before new ones, as in Kafka; low: after them."},
+}
+
 // clientMetricsKeys are the keys of a client metrics subscription (KIP-714).
 var clientMetricsKeys = []Key{
 	{Name: "interval.ms", Type: Int, Default: "300000", Importance: Medium, Valid: "[100,...,3600000]", Tier: Planned},

@@ -175,7 +175,7 @@ func checkThrottled(v string) string {
 	return ""
 }
 
-var isoDuration = regexp.MustCompile(`^P(?:[0-9]+D)?(?:T(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+(?:\.[0-9]{1,9})?S)?)?$`)
+var isoDuration = regexp.MustCompile(`^P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+(?:\.[0-9]{1,9})?)S)?)?$`)
 
 func checkOffsetReset(v string) string {
 	if v == "latest" || v == "earliest" {

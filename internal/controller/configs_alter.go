@@ -86,6 +86,9 @@ func alterResource(env *Env, img *metadata.Image, r *AlterResource) ([]metadata.
 	if err := checkSettings(r.Resource, set, after); err != nil {
 		return nil, err
 	}
+	if err := checkGroupBounds(env, img, r.Resource, set); err != nil {
+		return nil, err
+	}
 	return difference(r.Resource, before, after), nil
 }
 

@@ -223,3 +223,27 @@ func TestSettingsAreJudgedTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What a group asks for stays within what the broker allows it.
+func TestGroupSettingsStayWithinTheBrokersBounds(t *testing.T) {
+	env := configEnv()
+	env.Inherited = func(_ *metadata.Image, r metadata.Resource, name string) string {
+		if key, known := config.Lookup(config.Broker, name); known && r.Type == metadata.ResourceBroker {
+			return key.Default
+		}
+		return ""
+	}
+	group := metadata.Resource{Type: metadata.ResourceGroup, Name: "g"}
+	for _, tc := range []struct{ change, err string }{
+		{"share.record.lock.duration.ms=60000", ""},
+		{"share.record.lock.duration.ms=60001", "share.record.lock.duration.ms must be less than or equal to group.share.max.record.lock.duration.ms (60000)"},
+		{"consumer.session.timeout.ms=44999", "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms (45000)"},
+		{"streams.num.standby.replicas=3", "streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas (2)"},
+		{"share.auto.offset.reset=earliest", ""},
+	} {
+		_, errs := controller.AlterConfigs(env, configured(t), []controller.AlterResource{{Resource: group, Changes: []controller.ConfigChange{change(tc.change)}}})
+		if got := kafka.MessageOf(errs[0]); got != tc.err || errs[0] != nil && kafka.CodeOf(errs[0]) != kafka.InvalidConfig {
+			t.Errorf("%s: %v, want %q", tc.change, errs[0], tc.err)
+		}
+	}
+}

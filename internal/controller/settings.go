@@ -3,6 +3,7 @@ package controller
 import (
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/kafka"
@@ -38,6 +39,34 @@ func checkSettings(r metadata.Resource, set, after map[string]string) error {
 		}
 	}
 	return config.ValidateAll(scopeOf(r.Type), together)
+}
+
+// checkGroupBounds holds what is set for a group within what the broker allows: group.share.max.session.timeout.ms and its like.
+func checkGroupBounds(env *Env, img *metadata.Image, r metadata.Resource, set map[string]string) error {
+	if r.Type != metadata.ResourceGroup {
+		return nil
+	}
+	number := func(broker string) (int64, bool) {
+		if broker == "" {
+			return 0, false
+		}
+		n, err := strconv.ParseInt(env.Inherited(img, metadata.Resource{Type: metadata.ResourceBroker}, broker), 10, 64)
+		return n, err == nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		value, err := strconv.ParseInt(set[name], 10, 64)
+		if err != nil {
+			continue // not a number, so nothing bounds it
+		}
+		atLeast, atMost := config.GroupBounds(name)
+		if n, ok := number(atLeast); ok && value < n {
+			return kafka.Errorf(kafka.InvalidConfig, "%s must be greater than or equal to %s (%d)", name, atLeast, n)
+		}
+		if n, ok := number(atMost); ok && value > n {
+			return kafka.Errorf(kafka.InvalidConfig, "%s must be less than or equal to %s (%d)", name, atMost, n)
+		}
+	}
+	return nil
 }
 
 // checkBrokerSettings answers with another code than the other resources get, as Kafka does (KAFKA-13609).

@@ -1,0 +1,4 @@
+package coordinator
+
+type op struct{}
+type reply[A any] struct{}
