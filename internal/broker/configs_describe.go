@@ -80,7 +80,7 @@ func (a *admin) describe(img *metadata.Image, q *ConfigQuery) ConfigAnswer {
 		return ConfigAnswer{Err: err}
 	}
 	answer := ConfigAnswer{}
-	for _, e := range a.opts.Settings.of(img, q.Resource).Describe(scopeOf(q.Type)) {
+	for _, e := range a.opts.Settings.of(img, q.Resource).Describe(controller.ScopeOf(q.Type)) {
 		if q.Resource == (metadata.Resource{Type: metadata.ResourceBroker}) && e.Source != config.SourceDefaultBroker {
 			continue // of all brokers together only what was set for all is known
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/config"
+	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 )
@@ -48,7 +49,7 @@ func (s Settings) Inherited(img *metadata.Image, r metadata.Resource, name strin
 }
 
 func value(l *config.Layers, r metadata.Resource, name string) string {
-	if e, known := l.Effective(scopeOf(r.Type), name); known && e.Value != nil {
+	if e, known := l.Effective(controller.ScopeOf(r.Type), name); known && e.Value != nil {
 		return *e.Value
 	}
 	return ""
@@ -71,17 +72,4 @@ func (s Settings) layers(img *metadata.Image, r metadata.Resource, own map[strin
 		return &config.Layers{Static: s.Static, Default: img.Configs[all], Broker: own}
 	}
 	return &config.Layers{Static: s.Static, Default: img.Configs[all], Broker: img.Configs[mine], Resource: own}
-}
-
-// scopeOf is the table of settings that a type of resource has.
-func scopeOf(t metadata.ResourceType) config.Scope {
-	switch t {
-	case metadata.ResourceBroker:
-		return config.Broker
-	case metadata.ResourceGroup:
-		return config.Group
-	case metadata.ResourceClientMetrics:
-		return config.ClientMetrics
-	}
-	return config.Topic
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/rafka-io/rafka/internal/metadata"
 )
 
-// scopeOf is the table of settings that a type of resource has.
-func scopeOf(t metadata.ResourceType) config.Scope {
+// ScopeOf is the table of settings that a type of resource has.
+func ScopeOf(t metadata.ResourceType) config.Scope {
 	switch t {
 	case metadata.ResourceBroker:
 		return config.Broker
@@ -29,16 +29,16 @@ func checkSettings(r metadata.Resource, set, after map[string]string) error {
 	if r.Type == metadata.ResourceBroker {
 		return checkBrokerSettings(r, set)
 	}
-	if err := config.ValidateAll(scopeOf(r.Type), set); err != nil {
+	if err := config.ValidateAll(ScopeOf(r.Type), set); err != nil {
 		return err
 	}
 	together := map[string]string{}
 	for name, value := range after {
-		if config.Validate(scopeOf(r.Type), name, value) == nil {
+		if config.Validate(ScopeOf(r.Type), name, value) == nil {
 			together[name] = value
 		}
 	}
-	return config.ValidateAll(scopeOf(r.Type), together)
+	return config.ValidateAll(ScopeOf(r.Type), together)
 }
 
 // checkGroupBounds holds what is set for a group within what the broker allows: group.share.max.session.timeout.ms and its like.
@@ -80,6 +80,6 @@ func checkBrokerSettings(r metadata.Resource, set map[string]string) error {
 }
 
 func isList(t metadata.ResourceType, name string) bool {
-	key, known := config.Lookup(scopeOf(t), name)
+	key, known := config.Lookup(ScopeOf(t), name)
 	return known && key.IsList()
 }
