@@ -238,8 +238,8 @@ func TestDescribeConfigs(t *testing.T) {
 	expect(all, nil, "log.retention.ms=3 source=3 type=5 [log.retention.ms=3@3]")
 	timeout := []string{"consumer.session.timeout.ms"}
 	expect(group, timeout, "consumer.session.timeout.ms=45000 source=5 type=3 [group.consumer.session.timeout.ms=45000@5]")
-	set(group, "consumer.session.timeout.ms", "9")
-	expect(group, timeout, "consumer.session.timeout.ms=9 source=8 type=3 [consumer.session.timeout.ms=9@8 group.consumer.session.timeout.ms=45000@5]")
+	set(group, "consumer.session.timeout.ms", "50000")
+	expect(group, timeout, "consumer.session.timeout.ms=50000 source=8 type=3 [consumer.session.timeout.ms=50000@8 group.consumer.session.timeout.ms=45000@5]")
 	metrics := metadata.Resource{Type: metadata.ResourceClientMetrics, Name: "m"}
 	expect(metrics, nil, "interval.ms=300000 source=5 type=3 [interval.ms=300000@5]", "match= source=5 type=7 [match=@5]", "metrics= source=5 type=7 [metrics=@5]")
 	set(metrics, "interval.ms", "1000")

@@ -55,7 +55,8 @@ func (h *Histogram) Mean() time.Duration {
 
 // Percentile is the duration that p percent (0..100) of the recorded ones do not exceed; 0 if nothing was recorded.
 func (h *Histogram) Percentile(p float64) time.Duration {
-	rank := max(int64(math.Ceil(p/100*float64(h.total))), 1)
+	// 99.9 is a little more than 99.9 in binary, which must not move the rank up by one.
+	rank := max(int64(math.Ceil(p*float64(h.total)/100-1e-6)), 1)
 	var seen int64
 	for i, n := range h.counts {
 		if seen += n; seen >= rank {

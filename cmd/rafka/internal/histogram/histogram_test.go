@@ -20,8 +20,9 @@ func TestPercentilesStayWithinOneBucketOfTheExactOnes(t *testing.T) {
 		h.Record(d)
 	}
 	slices.Sort(all)
-	for _, p := range []float64{0, 0.1, 25, 50, 90, 99, 99.9, 99.99, 100} {
-		rank := max(int(float64(len(all))*p/100+0.9999999), 1)
+	for _, hundredths := range []int{0, 10, 2500, 5000, 9000, 9900, 9990, 9999, 10000} {
+		p := float64(hundredths) / 100
+		rank := max((len(all)*hundredths+9999)/10000, 1)
 		exact := all[rank-1]
 		got := h.Percentile(p)
 		if got < exact || float64(got) > float64(exact)*(1+1.0/64)+1 {
