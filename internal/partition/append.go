@@ -18,6 +18,8 @@ type Append struct {
 	// Waiter is told when the batch is committed; nil: nobody waits. It is told with Slot.
 	Waiter *AckWaiter
 	Slot   int32
+	// Guard of GuardTxn, for a batch that begins a transaction which its coordinator knows.
+	Guard TxnGuard
 }
 
 // Appended is where a batch is.
@@ -27,16 +29,13 @@ type Appended struct {
 	AppendTime kafka.Timestamp // NoTimestamp unless the topic stamps
 }
 
-// errTransactions refuses what would open a transaction: there is no coordinator yet that could end it. When it comes, this check
-// goes, producers keep the first offset of each open transaction, and lastStable is the smallest of these.
-var errTransactions = kafka.Errorf(kafka.InvalidTxnState, "this broker has no transaction coordinator: produce without transactional.id")
-
 // AppendAsLeader appends one batch. It returns once the batch is readable here, and if a.Waiter is given, counts it among what that
 // waits for; on an error it does not. It waits for nothing but the engine's back-pressure. A repeat of one of the producer's last five
 // batches is not appended: it answers, and waits, as that batch did (PAR-3).
 //
-// Errors: what record.Validate finds; NotLeaderOrFollower; NotEnoughReplicas; InvalidProducerEpoch, OutOfOrderSequenceNumber;
-// KafkaStorageError if the disk is full or broken.
+// Errors: what record.Validate finds; NotLeaderOrFollower; NotEnoughReplicas; InvalidProducerEpoch, OutOfOrderSequenceNumber; InvalidTxnState
+// for a batch that would begin a transaction without the right guard, or lies outside the producer's open one; ConcurrentTransactions if the
+// producer's last transaction still awaits its marker; KafkaStorageError if the disk is full or broken.
 func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 	l, err := p.load()
 	if err != nil {
@@ -48,9 +47,6 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 	if err != nil {
 		return Appended{}, err
 	}
-	if h.IsTransactional() {
-		return Appended{}, errTransactions
-	}
 	result := Appended{LogStart: p.LogStart(), AppendTime: kafka.NoTimestamp}
 	if s.Rules.TimestampType == record.LogAppendTime {
 		record.StampAppendTime(batch, ms)
@@ -60,12 +56,9 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	role, err := p.leader(kafka.NoEpoch)
+	role, err := p.mayAppend(s, a.AllReplicas)
 	if err != nil {
 		return Appended{}, err
-	}
-	if least := role.NeededInSync(s.MinISR); a.AllReplicas && role.ISR < least {
-		return Appended{}, kafka.Errorf(kafka.NotEnoughReplicas, "%s has %d replicas in sync, min.insync.replicas is %d", p.id, role.ISR, least)
 	}
 	if h.ProducerID >= 0 {
 		repeat, isRepeat, err := p.producers.check(&h)
@@ -80,33 +73,90 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 			p.queueLocked(l, repeat.next(), 0, a.Waiter, a.Slot)
 			return result, nil
 		}
+		if err := p.producers.checkTxn(&h, a.Guard, true); err != nil {
+			return Appended{}, err
+		}
 	}
+	result.Base, err = p.writeLocked(l, s, role, batch, &h, nil, now, a.Waiter, a.Slot)
+	return result, err
+}
+
+// mayAppend returns the role if it allows an append. mu is held, so that it stays so (PAR-1).
+func (p *Partition) mayAppend(s *Settings, allReplicas bool) (*Role, error) {
+	role, err := p.leader(kafka.NoEpoch)
+	if err != nil {
+		return nil, err
+	}
+	if least := role.NeededInSync(s.MinISR); allReplicas && role.ISR < least {
+		return nil, kafka.Errorf(kafka.NotEnoughReplicas, "%s has %d replicas in sync, min.insync.replicas is %d", p.id, role.ISR, least)
+	}
+	return role, nil
+}
+
+// writeLocked appends a batch that was checked, of which h is the header, and takes it into what is known; marker is what it says if it is
+// the marker of a transaction. It returns the base offset. mu is held. Nothing of the batch is remembered if it fails.
+func (p *Partition) writeLocked(l *openLog, s *Settings, role *Role, batch record.Batches, h *record.Header, marker *record.EndTxnMarker, now time.Time, w *AckWaiter, slot int32) (kafka.Offset, error) {
 	if err := p.rollIfDueLocked(l, s, now); err != nil {
-		return Appended{}, err
+		return kafka.NoOffset, err
 	}
 	record.Stamp(batch, p.end, role.Epoch)
+	begins := p.producers.begins(h)
+	if begins {
+		p.holdStable(p.end)
+	}
 	span, err := l.Append(batch)
 	if err != nil {
-		return Appended{}, offline(p.id, err)
+		if begins {
+			p.settleLocked(nil)
+		}
+		return kafka.NoOffset, offline(p.id, err)
 	}
-	result.Base = span.First
 	if e := p.epochs.Load(); e.latest() < role.Epoch {
 		next := e.assign(role.Epoch, span.First)
 		p.epochs.Store(&next)
 	}
 	if h.ProducerID >= 0 {
 		evicted := p.producers.evicted
-		p.producers.add(&h, span.First, ms)
+		ms := kafka.Timestamp(now.UnixMilli())
+		if marker == nil {
+			p.producers.add(h, span.First, ms)
+		} else if ended, ok := p.producers.end(h, *marker, span.First, ms); ok {
+			p.settleLocked(&ended)
+		}
 		if p.producers.evicted != evicted {
 			p.stats.ProducersEvicted.Add(1)
 		}
 	}
 	p.end = span.Next
 	p.unsaved.Add(int64(span.Bytes))
-	p.queueLocked(l, span.Next, span.Bytes, a.Waiter, a.Slot)
+	p.queueLocked(l, span.Next, span.Bytes, w, slot)
 	p.stats.MessagesIn.Add(int64(h.Records))
 	p.stats.BytesIn.Add(int64(span.Bytes))
-	return result, nil
+	return span.First, nil
+}
+
+// settleLocked lets the last stable offset move to where the open transactions let it, after one has ended (nil: was not begun after all).
+func (p *Partition) settleLocked(ended *endedTxn) {
+	p.producers.committed(p.HighWatermark())
+	p.publishAbortedLocked()
+	open := p.producers.firstOpen()
+	p.restabilize(func(s *stability) {
+		s.open = open
+		if ended != nil {
+			s.end(ended.first, ended.last)
+		}
+	})
+}
+
+// publishAbortedLocked shows readers the aborted transactions. mu is held.
+func (p *Partition) publishAbortedLocked() {
+	a := &p.producers.aborted
+	if was := p.aborted.Load(); was == nil && len(a.entries) == 0 && a.known == 0 ||
+		was != nil && len(was.entries) == len(a.entries) && was.known == a.known && (len(a.entries) == 0 || &was.entries[0] == &a.entries[0]) {
+		return
+	}
+	shown := *a
+	p.aborted.Store(&shown)
 }
 
 // rollIfDueLocked rolls the active segment if it is older than segment.ms, as Kafka does at an append. The segments are asked only

@@ -34,7 +34,7 @@ func (p *Partition) checkpointBelowLocked(ctx context.Context, offset kafka.Offs
 	if _, err := p.load(); err != nil {
 		return err
 	}
-	if p.savedUpto >= offset {
+	if p.savedUpto >= offset && !p.stale {
 		return nil
 	}
 	return p.checkpointLocked(ctx, 0)
@@ -53,7 +53,7 @@ func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 	}
 	p.mu.Lock()
 	end, unsaved := p.end, p.unsaved.Load()
-	if unsaved < atLeast || end <= p.savedUpto || end == 0 {
+	if unsaved < atLeast || end <= p.savedUpto && !p.stale || end == 0 {
 		p.mu.Unlock()
 		return nil
 	}
@@ -86,7 +86,7 @@ func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 	if err := l.Sidecar().Put(producersBlob, blob); err != nil {
 		return fmt.Errorf("save the producers of %s: %w", p.id, err)
 	}
-	p.savedUpto = end
+	p.savedUpto, p.stale = end, false
 	p.unsaved.Add(-unsaved)
 	return nil
 }

@@ -32,11 +32,11 @@ type cleaning struct {
 func (p *Partition) PlanCompaction(now time.Time) (compact.Work, bool, error) {
 	p.compacting.Lock()
 	defer p.compacting.Unlock()
-	_, segmented, err := p.compactable()
+	l, segmented, err := p.compactable()
 	if segmented == nil || err != nil {
 		return compact.Work{}, false, err
 	}
-	work, due := compact.Plan(segmented.Segments(), p.compactionState(), p.settings.Load().Compaction, now)
+	work, due := compact.Plan(segmented.Segments(), p.compactionState(l), p.settings.Load().Compaction, now)
 	return work, due, nil
 }
 
@@ -49,7 +49,7 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 	if segmented == nil || err != nil {
 		return compact.Result{}, false, err
 	}
-	state, policy := p.compactionState(), p.settings.Load().Compaction
+	state, policy := p.compactionState(l), p.settings.Load().Compaction
 	work, due := compact.Plan(segmented.Segments(), state, policy, now)
 	if !due {
 		return compact.Result{}, false, nil
@@ -57,8 +57,9 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 	// Repeats of batches that compaction is going to remove are still to be recognized after a restart (PAR-7).
 	p.maintenance.Lock()
 	err = p.checkpointBelowLocked(ctx, work.To)
+	stale := p.stale
 	p.maintenance.Unlock()
-	if err != nil {
+	if err != nil || stale {
 		return compact.Result{}, false, err
 	}
 	limits := compact.Limits{
@@ -75,6 +76,7 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 	if errors.Is(err, kafka.CorruptMessage) || errors.Is(err, kafka.InvalidRecord) {
 		p.cleaning.refused = true
 	}
+	p.forgetAborted(result.Vanished)
 	if result.FirstDirty > state.FirstDirty && p.role.Load().Gone == nil {
 		p.cleaning.firstDirty = result.FirstDirty
 		err = errors.Join(err, l.Sidecar().Put(compactedBlob, encodeCompacted(result.FirstDirty)))
@@ -117,12 +119,27 @@ func encodeCompacted(firstDirty kafka.Offset) []byte {
 	return binary.BigEndian.AppendUint64([]byte{compactedVersion}, uint64(firstDirty))
 }
 
-func (p *Partition) compactionState() compact.State {
-	hw := p.HighWatermark()
+func (p *Partition) compactionState(l *openLog) compact.State {
 	return compact.State{
-		LogStart: p.LogStart(), HighWatermark: hw, LastStable: p.lastStable(hw), FirstDirty: p.cleaning.firstDirty,
-		Producers: activeProducers{p},
+		LogStart: p.LogStart(), LastStable: p.LastStable(), HighWatermark: p.HighWatermark(), FirstDirty: p.cleaning.firstDirty,
+		Producers: activeProducers{p}, Aborted: abortedBetween{p, l},
 	}
+}
+
+// forgetAborted forgets the aborted transactions of which compaction found nothing but the markers, which are given in order. Before such a
+// marker may go a snapshot must have forgotten them too: were one of them remembered after a restart without its marker, it would hide
+// what its producer has committed since.
+func (p *Partition) forgetAborted(markers []kafka.Offset) {
+	if len(markers) == 0 {
+		return
+	}
+	p.maintenance.Lock()
+	defer p.maintenance.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.producers.aborted = p.producers.aborted.without(markers)
+	p.publishAbortedLocked()
+	p.stale = true
 }
 
 // activeProducers tells compaction what must stay of producers that may still write (CMP-4).

@@ -10,9 +10,10 @@ import (
 // is released, so that a thousand waiting consumers do not hold up the producers (PAR-6).
 type waiting struct {
 	sync.Mutex
-	durable kafka.Offset // everything below is durable here
-	acks    ackQueue
-	fetches fetchList
+	durable   kafka.Offset // everything below is durable here
+	stability stability
+	acks      ackQueue
+	fetches   fetchList
 }
 
 // committedLocked is where the high watermark may be: the smallest log end, as far as it is durable, over the in-sync replicas. This
@@ -33,6 +34,7 @@ func (p *Partition) durableUpto(durable kafka.Offset) {
 		return
 	}
 	p.watermark.Store(int64(hw))
+	raised := p.raiseStableLocked()
 	var done [ackChunk]ackEntry
 	bytes := 0
 	for {
@@ -52,10 +54,10 @@ func (p *Partition) durableUpto(durable kafka.Offset) {
 	// An append enters the queue after the engine has it and may find itself committed already; its bytes are told then. So the
 	// watermark counts for a byte even if no bytes are known.
 	bytes = max(bytes, 1)
-	p.committed.Add(int64(bytes))
 	var room [16]*FetchWaiter
-	woken := w.fetches.take(room[:0], hw, bytes)
+	woken := p.readableLocked(bytes, raised, room[:0])
 	w.Unlock()
+	p.watchers.tell(hw)
 	for _, f := range woken {
 		f.wake()
 	}
@@ -79,8 +81,7 @@ func (p *Partition) queueLocked(l *openLog, next kafka.Offset, bytes int, w *Ack
 		}
 		return
 	}
-	hw := p.HighWatermark()
-	if next > hw {
+	if next > p.HighWatermark() {
 		q.acks.push(ackEntry{next: next, waiter: w, slot: slot, bytes: int32(bytes)})
 		q.Unlock()
 		return
@@ -88,8 +89,7 @@ func (p *Partition) queueLocked(l *openLog, next kafka.Offset, bytes int, w *Ack
 	var room [16]*FetchWaiter
 	woken := room[:0]
 	if bytes > 0 {
-		p.committed.Add(int64(bytes))
-		woken = q.fetches.take(woken, hw, bytes)
+		woken = p.readableLocked(bytes, false, woken)
 	}
 	q.Unlock()
 	if w != nil {

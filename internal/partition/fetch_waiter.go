@@ -21,7 +21,8 @@ type FetchWaiter struct {
 type fetchNode struct {
 	waiter     *FetchWaiter
 	partition  *Partition
-	from       kafka.Offset // only a high watermark beyond it matters
+	from       kafka.Offset // only a high watermark, or a last stable offset, beyond it matters
+	isolation  Isolation    // which of the two
 	prev, next *fetchNode   // guarded by the partition's lock of waiting, as is listed
 	listed     bool
 }
@@ -49,11 +50,21 @@ func (l *fetchList) remove(n *fetchNode) {
 	n.prev, n.next, n.listed = nil, nil, false
 }
 
-// take removes who has waited for enough, after bytes became readable and the high watermark moved to hw, and appends them to dst.
-func (l *fetchList) take(dst []*FetchWaiter, hw kafka.Offset, bytes int) []*FetchWaiter {
+// arrival says that so many bytes became readable, and up to where that is now.
+type arrival struct {
+	upto  kafka.Offset
+	bytes int
+}
+
+// take removes who has waited for enough, after some bytes became committed and some stable, and appends them to dst.
+func (l *fetchList) take(dst []*FetchWaiter, committed, stable arrival) []*FetchWaiter {
 	for n := l.first; n != nil; {
 		next := n.next
-		if hw > n.from && n.waiter.missing.Add(-int64(bytes)) <= 0 {
+		came := committed
+		if n.isolation == ReadCommitted {
+			came = stable
+		}
+		if came.upto > n.from && n.waiter.missing.Add(-int64(came.bytes)) <= 0 {
 			l.remove(n)
 			dst = append(dst, n.waiter)
 		}
@@ -97,7 +108,7 @@ func (w *FetchWaiter) wake() {
 	}
 }
 
-// Await waits for what follows from in p. What has become readable since read counts. It reports false if that is enough, or if the
+// Await waits for what follows from in p, in the isolation of read. What has become readable since read counts. It reports false if that is enough, or if the
 // role is not the one of that read: then it is time to read again. Not more calls than Start was told.
 func (w *FetchWaiter) Await(p *Partition, from kafka.Offset, read *Read) bool {
 	p.waiting.Lock()
@@ -105,10 +116,10 @@ func (w *FetchWaiter) Await(p *Partition, from kafka.Offset, read *Read) bool {
 	if p.role.Load() != read.role || p.Failed() != nil {
 		return false
 	}
-	if arrived := p.committed.Load() - read.committed; arrived > 0 && w.missing.Add(-arrived) <= 0 {
+	if arrived := p.arrived(read.isolation) - read.arrived; arrived > 0 && w.missing.Add(-arrived) <= 0 {
 		return false
 	}
-	w.nodes = append(w.nodes, fetchNode{waiter: w, partition: p, from: from})
+	w.nodes = append(w.nodes, fetchNode{waiter: w, partition: p, from: from, isolation: read.isolation})
 	p.waiting.fetches.add(&w.nodes[len(w.nodes)-1])
 	return true
 }

@@ -49,7 +49,7 @@ func (p *Partition) FindOffset(q OffsetQuery) (FoundOffset, error) {
 	case q.Replica:
 		limit = l.Bounds().End
 	case q.Isolation == ReadCommitted:
-		limit = p.lastStable(limit)
+		limit = p.LastStable()
 	}
 	switch {
 	case q.At == AtLatest:

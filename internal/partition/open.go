@@ -57,6 +57,9 @@ func (p *Partition) openLocked() (*openLog, error) {
 	p.start.Store(int64(b.Start))
 	p.log.Store(l)
 	p.durableUpto(b.Durable)
+	if b.End == 0 {
+		p.restabilize(func(s *stability) { s.known = true })
+	}
 	return l, nil
 }
 
@@ -97,7 +100,16 @@ func (p *Partition) load() (*openLog, error) {
 	}
 	p.mu.Lock()
 	p.producers = m.producers
+	p.producers.aborted.trim(p.LogStart())
+	p.producers.committed(p.HighWatermark())
+	p.publishAbortedLocked()
 	p.epochs.Store(&m.epochs)
+	p.restabilize(func(s *stability) {
+		s.known, s.open = true, m.producers.firstOpen()
+		for _, t := range m.producers.ended {
+			s.end(t.first, t.last)
+		}
+	})
 	p.mu.Unlock()
 	p.unsaved.Store(m.read)
 	p.savedUpto, p.savedEpochs = m.savedUpto, m.savedEpochs
@@ -115,6 +127,9 @@ type memory struct {
 	read        int64             // bytes of log read behind the snapshot
 }
 
+// maxEnded is how many ended transactions are collected while a log is read before those that are committed are forgotten.
+const maxEnded = 1000
+
 // scanBytes is how much of the log is read at a time.
 const scanBytes = 1 << 20
 
@@ -129,13 +144,14 @@ func (p *Partition) recall(l *openLog) (m memory, err error) {
 		return m, err
 	}
 	from := max(b.Start, m.savedUpto)
-	now := kafka.Timestamp(p.host.Now().UnixMilli())
-	err = eachBatch(l, from, b.End, func(h *record.Header) {
+	now, hw := kafka.Timestamp(p.host.Now().UnixMilli()), p.HighWatermark()
+	err = eachBatch(l, from, b.End, func(h *record.Header, batch []byte) error {
 		m.epochs = m.epochs.assign(h.LeaderEpoch, h.BaseOffset)
 		m.read += int64(h.Size())
-		if h.ProducerID >= 0 {
-			m.producers.add(h, h.BaseOffset, now)
+		if len(m.producers.ended) > maxEnded {
+			m.producers.committed(hw)
 		}
+		return m.producers.fold(h, batch, now)
 	})
 	if err != nil {
 		return m, fmt.Errorf("read what producers wrote from offset %d: %w", from, err)
@@ -175,8 +191,11 @@ func (p *Partition) recallSaved(l *openLog, b storage.Bounds, m *memory) error {
 	return nil
 }
 
-// eachBatch goes through the headers of the batches in [from, end).
-func eachBatch(l storage.Log, from, end kafka.Offset, each func(*record.Header)) error {
+// errEnough ends eachBatch early.
+var errEnough = errors.New("enough was read")
+
+// eachBatch goes through the batches in [from, end), the one that contains from included, until each returns an error, which it returns.
+func eachBatch(l storage.Log, from, end kafka.Offset, each func(h *record.Header, batch []byte) error) error {
 	for from < end {
 		ext, err := l.Read(from, storage.ReadLimit{MaxBytes: scanBytes, Below: end})
 		if err != nil {
@@ -191,11 +210,15 @@ func eachBatch(l storage.Log, from, end kafka.Offset, each func(*record.Header))
 			return err
 		}
 		before := from
-		for h := range b.All() {
-			if h.NextOffset() > from {
-				each(&h)
-				from = h.NextOffset()
+		for h, batch := range b.All() {
+			if h.NextOffset() <= from {
+				continue
 			}
+			if err := each(&h, batch); err != nil {
+				ext.Release()
+				return err
+			}
+			from = h.NextOffset()
 		}
 		ext.Release()
 		if from == before {

@@ -47,11 +47,17 @@ type Partition struct {
 	epochs      atomic.Pointer[epochs] // stored under mu
 	savedEpochs kafka.LeaderEpoch      // the latest epoch in the sidecar; guarded by maintenance
 	savedUpto   kafka.Offset           // offset of the snapshot in the sidecar, NoOffset: none; guarded by maintenance
+	stale       bool                   // the snapshot tells aborted transactions that compaction has removed; guarded by maintenance
 
 	waiting   waiting
+	watchers  watchers
 	watermark atomic.Int64 // high watermark: stored under waiting.Mutex, never falls (PAR-4)
+	stable    atomic.Int64 // last stable offset, NoOffset: not known yet; stored under waiting.Mutex after watermark, never falls (PAR-4)
 	committed atomic.Int64 // bytes that became readable since the log was opened; stored under waiting.Mutex
+	settled   atomic.Int64 // the same for who reads committed; may count bytes twice
 	start     atomic.Int64 // log start, as of the last trim from here
+
+	aborted atomic.Pointer[abortedTxns] // stored under mu before stable rises past what it tells; nil: none
 }
 
 // Role is what this replica is to its partition.
@@ -86,6 +92,8 @@ func New(id storage.ID, host *Host, s *Settings, stats *Stats) *Partition {
 	p := &Partition{id: id, host: host, stats: stats}
 	p.settings.Store(s)
 	p.role.Store(&idle)
+	p.stable.Store(int64(kafka.NoOffset))
+	p.waiting.stability.open = noneOpen
 	return p
 }
 

@@ -110,7 +110,7 @@ func (b *oracleBatch) header() record.Header {
 func plain(t *producers) map[kafka.ProducerID]producer {
 	all := map[kafka.ProducerID]producer{}
 	n := 0
-	for p := t.oldest; p != nil; p = p.newer {
+	for p := range t.all {
 		q := *p
 		q.older, q.newer = nil, nil
 		clear(q.batches[q.count:])
@@ -182,11 +182,11 @@ func TestSequenceWrapsInsideABatch(t *testing.T) {
 	}
 }
 
-// A marker of an imported log fences older epochs, and the producer goes on at sequence 0 of its epoch or at any.
+// KIP-890: a marker may bring a new epoch. It fences the older ones, and the producer goes on at sequence 0.
 func TestMarkerRaisesEpoch(t *testing.T) {
 	table := newProducers()
 	h := record.Header{ProducerID: 7, ProducerEpoch: 3, BaseSequence: kafka.NoSequence}
-	table.add(&h, 0, 0)
+	table.end(&h, record.EndTxnMarker{CoordinatorEpoch: 4}, 0, 0)
 	h.BaseSequence, h.ProducerEpoch = 0, 2
 	if _, _, err := table.check(&h); !errors.Is(err, kafka.InvalidProducerEpoch) {
 		t.Errorf("an older epoch: %v", err)
@@ -195,7 +195,11 @@ func TestMarkerRaisesEpoch(t *testing.T) {
 	if _, isRepeat, err := table.check(&h); isRepeat || err != nil {
 		t.Errorf("the marker's epoch: %v %v", isRepeat, err)
 	}
-	if s := table.list(); len(s) != 1 || s[0].LastSequence != kafka.NoSequence || s[0].LastTimestamp != kafka.NoTimestamp {
+	h.BaseSequence = 5
+	if _, _, err := table.check(&h); !errors.Is(err, kafka.OutOfOrderSequenceNumber) {
+		t.Errorf("sequence 5 after the marker: %v", err)
+	}
+	if s := table.list(); len(s) != 1 || s[0].LastSequence != kafka.NoSequence || s[0].Coordinator != 4 || s[0].TxnStart != kafka.NoOffset {
 		t.Errorf("listed as %+v", s)
 	}
 }
@@ -233,10 +237,22 @@ func FuzzDecodeProducers(f *testing.F) {
 		}
 	}
 	f.Add(table.encode(42))
+	table.add(&record.Header{ProducerID: 1, ProducerEpoch: 2, Attributes: 0x10, LastOffsetDelta: 3}, 10, 5)
+	table.add(&record.Header{ProducerID: 2, ProducerEpoch: 2, Attributes: 0x10, LastOffsetDelta: 3}, 14, 5)
+	f.Add(table.encode(42))
+	table.end(&record.Header{ProducerID: 2, ProducerEpoch: 3}, record.EndTxnMarker{CoordinatorEpoch: 5}, 18, 6)
+	f.Add(table.encode(42))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		table, offset, err := decodeProducers(b)
-		if err == nil && !bytes.Equal(table.encode(offset), b) {
-			t.Errorf("%x decodes to something that encodes to %x", b, table.encode(offset))
+		if err != nil {
+			return
+		}
+		again := table.encode(offset)
+		if b[0] == producersVersion && !bytes.Equal(again, b) {
+			t.Errorf("%x decodes to something that encodes to %x", b, again)
+		}
+		if _, _, err := decodeProducers(again); err != nil {
+			t.Errorf("%x decodes to something that encodes to %x: %v", b, again, err)
 		}
 	})
 }

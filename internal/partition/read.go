@@ -30,20 +30,27 @@ type ReadRequest struct {
 type Read struct {
 	Records       storage.Extent // nil: none; to be released
 	HighWatermark kafka.Offset
-	LastStable    kafka.Offset
+	LastStable    kafka.Offset // NoOffset: not known, and nobody has asked for committed records yet
 	LogStart      kafka.Offset
-	Diverging     *EpochEnd // the client's log went another way: truncate to here; no records then
+	Diverging     *EpochEnd    // the client's log went another way: truncate to here; no records then
+	Aborted       []AbortedTxn // ReadCommitted: the transactions to skip in Records, in the order of their markers
 
 	// As they were before anything else was looked at; FetchWaiter.Await compares.
 	role      *Role
-	committed int64
+	isolation Isolation
+	arrived   int64
 }
 
 // LogStart is the offset of the first record that may still be read.
 func (p *Partition) LogStart() kafka.Offset { return kafka.Offset(p.start.Load()) }
 
-// lastStable is the offset below which no transaction is open. None is ever open yet (errTransactions), so it is the high watermark.
-func (p *Partition) lastStable(hw kafka.Offset) kafka.Offset { return hw }
+// arrived is how many bytes became readable in an isolation.
+func (p *Partition) arrived(i Isolation) int64 {
+	if i == ReadCommitted {
+		return p.settled.Load()
+	}
+	return p.committed.Load()
+}
 
 // Read reads from the log, at most up to what the isolation lets be seen. It never waits for new data. At the high watermark, and
 // between it and the log end, there is nothing yet; beyond the log end and below the log start is OffsetOutOfRange. The offsets of the
@@ -57,12 +64,15 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 		return read, err
 	}
 	l, err := p.use()
+	if err == nil && r.Isolation == ReadCommitted {
+		l, err = p.load() // what is stable depends on the producers
+	}
 	if err != nil {
 		return read, err
 	}
-	read.role, read.committed = role, p.committed.Load()
+	read.role, read.isolation, read.arrived = role, r.Isolation, p.arrived(r.Isolation)
+	read.LastStable = p.LastStable() // before the high watermark: what is told is LSO <= HW
 	read.HighWatermark = p.HighWatermark()
-	read.LastStable = p.lastStable(read.HighWatermark)
 	read.LogStart = p.LogStart()
 	if r.FetchedEpoch != kafka.NoEpoch {
 		if read.Diverging, err = p.divergence(r, role); err != nil || read.Diverging != nil {
@@ -97,8 +107,39 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 		ext.Release()
 		return read, nil
 	}
+	if r.Isolation == ReadCommitted {
+		if read.Aborted, err = p.abortedFor(l, ext, r.From, limit); err != nil {
+			ext.Release()
+			return read, p.readFailed(err)
+		}
+	}
 	read.Records = ext
 	return read, nil
+}
+
+// abortedFor lists the aborted transactions in an extent that was read from an offset, up to a limit at most. Where there are none, the
+// usual case, it does not look into the extent.
+func (p *Partition) abortedFor(l *openLog, ext storage.Extent, from, limit kafka.Offset) ([]AbortedTxn, error) {
+	if a := p.aborted.Load(); a == nil || !a.touches(from, limit) {
+		return nil, nil
+	}
+	b, err := ext.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	to := from
+	for h := range b.All() {
+		to = max(to, h.NextOffset())
+	}
+	found, err := p.abortedIn(l, from, to)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	names := make([]AbortedTxn, len(found))
+	for i, t := range found {
+		names[i] = AbortedTxn{Producer: t.producer, First: t.first}
+	}
+	return names, nil
 }
 
 // readFailed says why a log could not be read. If the partition went away meanwhile that is the reason, not its closed log.

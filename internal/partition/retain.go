@@ -11,7 +11,8 @@ import (
 )
 
 // Retain closes an active segment that is older than segment.ms even if no record comes in, and removes what retention.ms and
-// retention.bytes do not ask to keep. A topic that is only compacted is never aged. It waits for the disk.
+// retention.bytes do not ask to keep. What a transaction is open in stays, and what comes after it. A topic that is only compacted is never
+// aged. It waits for the disk.
 func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 	p.maintenance.Lock()
 	defer p.maintenance.Unlock()
@@ -34,7 +35,13 @@ func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	keep := Retention{Time: s.RetentionTime, Bytes: s.RetentionBytes}
-	upto := expired(segmented.Segments(), keep, now, p.HighWatermark())
+	if expired(segmented.Segments(), keep, now, p.HighWatermark()) == kafka.NoOffset {
+		return nil
+	}
+	if _, err := p.load(); err != nil { // only now: what is stable depends on the producers
+		return err
+	}
+	upto := expired(segmented.Segments(), keep, now, p.LastStable())
 	if upto == kafka.NoOffset {
 		return nil
 	}

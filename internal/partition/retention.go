@@ -14,12 +14,12 @@ type Retention struct {
 }
 
 // expired is the offset below which nothing need be kept: the end of the longest prefix of whole segments in which every segment is
-// too old, or too much. NoOffset if the first must stay. Segments that reach beyond the high watermark stay. The active segment may
+// too old, or too much. NoOffset if the first must stay. Segments that reach beyond stable stay. The active segment may
 // be among the expired; who acts on it rolls it first.
 //
 // Example: 3 segments of 1 GiB, Bytes 1.5 GiB. Without the first there are 2 GiB left, which is still enough to keep, so it goes;
 // without the second there would be 1 GiB, which is too little, so it stays.
-func expired(segments []storage.SegmentInfo, r Retention, now time.Time, hw kafka.Offset) kafka.Offset {
+func expired(segments []storage.SegmentInfo, r Retention, now time.Time, stable kafka.Offset) kafka.Offset {
 	var total int64
 	for i := range segments {
 		total += segments[i].Bytes
@@ -29,7 +29,7 @@ func expired(segments []storage.SegmentInfo, r Retention, now time.Time, hw kafk
 		s := &segments[i]
 		tooOld := r.Time >= 0 && now.Sub(lastWritten(s, now)) > r.Time
 		tooMuch := r.Bytes >= 0 && total-s.Bytes >= r.Bytes
-		if s.Bytes == 0 || s.Next > hw || !tooOld && !tooMuch {
+		if s.Bytes == 0 || s.Next > stable || !tooOld && !tooMuch {
 			break
 		}
 		total -= s.Bytes

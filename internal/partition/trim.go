@@ -52,6 +52,11 @@ func (p *Partition) trimLocked(ctx context.Context, l *openLog, before kafka.Off
 		trimmed := e.trim(before)
 		p.epochs.Store(&trimmed)
 	}
+	if p.producers != nil {
+		p.producers.aborted.trim(before)
+		p.publishAbortedLocked()
+	}
 	p.mu.Unlock()
+	p.restabilize(nil) // what held it back may be gone
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,7 +41,10 @@ func TestCompactionSurvivesCrashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left []*vfs.Mem
+	var crashing sync.Mutex // the engine syncs in goroutines of its own
 	mem.OnSync(func(string) {
+		crashing.Lock()
+		defer crashing.Unlock()
 		for _, mode := range []vfs.CrashMode{vfs.LoseUnsynced, vfs.KeepSome, vfs.KeepAll} {
 			left = append(left, mem.Crash(rng, mode))
 		}
@@ -48,6 +52,8 @@ func TestCompactionSurvivesCrashes(t *testing.T) {
 	pol := Policy{DeleteRetention: time.Hour, SegmentBytes: 6000}
 	h.compact(pol, Limits{KeyBytes: 400})
 	mem.OnSync(nil)
+	crashing.Lock()
+	defer crashing.Unlock()
 	want := records(h)
 	if len(left) < 10 {
 		t.Fatalf("%d crashes", len(left))

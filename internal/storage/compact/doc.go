@@ -7,8 +7,9 @@
 //	CMP-1  Order and offsets never change; a batch that is kept keeps its first and last offset and its producer's sequence.
 //	CMP-2  The latest record of a key below the cut always survives; a tombstone survives at least the retention.
 //	CMP-3  Nothing at or above min(high watermark, last stable offset, active segment) is touched.
-//	CMP-4  Producer state and transaction markers stay reconstructible: a marker stays while data of its transaction is there, and the last
-//	       batch of an active producer stays, without records if need be.
+//	CMP-4  Producer state and transaction markers stay reconstructible: a marker stays while data of its transaction is there, an abort
+//	       marker also while readers are still told of the transaction (State.Aborted), and the last batch of an active producer stays,
+//	       without records if need be.
 //	CMP-5  A crash at any step leaves the old or the new segment, never a mix (the engine's ReplaceSegments).
 //
 // It follows Kafka's log cleaner: dirty ratio and compaction lags decide when; a map from key to latest offset is built over the dirty part

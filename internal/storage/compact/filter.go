@@ -51,13 +51,16 @@ func (f *filter) batch(h *record.Header, batch []byte) (unchanged bool, err erro
 
 // control keeps a marker while data of its transaction is there. A marker without is given a horizon, and goes after it.
 func (f *filter) control(h *record.Header, batch []byte) (unchanged bool, err error) {
-	vanished, err := f.txns.onControl(h, batch)
+	state, err := f.txns.onControl(h, batch)
 	if err != nil {
 		return false, err
 	}
+	if state == told {
+		f.result.Vanished = append(f.result.Vanished, h.BaseOffset)
+	}
 	f.kept = f.kept[:0]
-	if !vanished || h.Records > 0 && !f.expired(h) {
-		if !vanished || h.HasDeleteHorizon() {
+	if state != vanished || h.Records > 0 && !f.expired(h) {
+		if state == needed || h.HasDeleteHorizon() {
 			f.out = append(f.out, batch...)
 			f.result.RecordsKept += int64(h.Records)
 			return true, nil

@@ -71,11 +71,11 @@ func (h *history) use(e storage.Engine) {
 	h.state.Aborted, h.state.Producers = h, h
 }
 
-func (h *history) AbortedTransactions(from, to kafka.Offset) []AbortedTransaction {
+func (h *history) AbortedTransactions(from, to kafka.Offset) ([]AbortedTransaction, error) {
 	got := slices.Clone(h.aborted)
 	got = slices.DeleteFunc(got, func(a AbortedTransaction) bool { return a.Last < from || a.First >= to })
 	slices.SortFunc(got, func(a, b AbortedTransaction) int { return cmp.Compare(a.First, b.First) })
-	return got
+	return got, nil
 }
 
 func (h *history) LastRecord(p kafka.ProducerID) (LastRecord, bool) {
@@ -216,6 +216,7 @@ func (h *history) compact(pol Policy, limits Limits) (Result, bool) {
 		h.Fatalf("compacted to %d of %+v", res.FirstDirty, w)
 	}
 	h.state.FirstDirty = res.FirstDirty
+	h.aborted = slices.DeleteFunc(slices.Clone(h.aborted), func(a AbortedTransaction) bool { return slices.Contains(res.Vanished, a.Last) })
 	return res, true
 }
 

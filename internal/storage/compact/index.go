@@ -16,7 +16,10 @@ var errFull = errors.New("the key map is full")
 func (r *run) index(segs []storage.SegmentInfo, from kafka.Offset) (kafka.Offset, error) {
 	r.keys.reset()
 	reached := from
-	txns := r.transactions(segs)
+	txns, err := r.transactions(segs)
+	if err != nil {
+		return reached, err
+	}
 	for i := range segs {
 		if segs[i].Next <= from {
 			continue

@@ -17,9 +17,10 @@ type State struct {
 	Producers     Producers    // nil: no producer is active
 }
 
-// Aborted tells the aborted transactions with data in [from, to), by first offset. It may go on to tell those that compaction has removed.
+// Aborted tells the aborted transactions with data in [from, to), by first offset. It goes on to tell one whose data compaction has removed
+// until Result.Vanished names its marker and the caller has forgotten it for good: only then does the marker go.
 type Aborted interface {
-	AbortedTransactions(from, to kafka.Offset) []AbortedTransaction
+	AbortedTransactions(from, to kafka.Offset) ([]AbortedTransaction, error)
 }
 
 // AbortedTransaction is one producer's transaction that was aborted.

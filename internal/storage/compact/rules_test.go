@@ -199,6 +199,28 @@ func TestMarkersOutliveTheirData(t *testing.T) {
 	h.expect("6:b=2", "7:a=2", "9:z=3")
 }
 
+// As long as readers are told that a transaction was aborted its marker stays: without it the producer's next one would be taken for a part
+// of it (CMP-4).
+func TestAbortMarkerStaysWhileReadersAreTold(t *testing.T) {
+	h := newHistory(t)
+	h.inTxn(1, "a=aborted")
+	h.finish(1, false)
+	delete(h.last, 1) // expired
+	told := h.aborted
+	for range 4 {
+		h.plain("z=1")
+		h.roll()
+		h.aborted = told // a crash has forgotten that it was forgotten
+		h.compact(latest, Limits{})
+		h.now = h.now.Add(2 * time.Hour)
+	}
+	h.expect("1:1!", "5:z=1")
+	h.plain("z=2")
+	h.roll()
+	h.compact(latest, Limits{})
+	h.expect("6:z=2")
+}
+
 // An aborted value does not displace the committed one below it (CMP-2).
 func TestAbortedRecordsDisplaceNothing(t *testing.T) {
 	h := newHistory(t)

@@ -29,6 +29,10 @@ type Result struct {
 	RecordsRead, RecordsKept int64 // of all passes
 	BytesRead, BytesWritten  int64 // of batches filtered, and what came out
 	Replaced                 int   // groups of segments that were replaced; the others had nothing to remove
+
+	// Vanished are the abort markers, in order, of transactions that State.Aborted told and of which no data is left. To be forgotten
+	// there, also across a restart, before the next run.
+	Vanished []kafka.Offset
 }
 
 // run is the state of one Run.
@@ -74,6 +78,7 @@ func (r *run) pass(work Work) (done bool, err error) {
 		return true, nil
 	}
 	r.result.Passes++
+	r.result.Vanished = r.result.Vanished[:0] // this pass meets them again
 	last := segs[len(segs)-1].Next
 	upto := last
 	if r.keys != nil {
@@ -81,7 +86,11 @@ func (r *run) pass(work Work) (done bool, err error) {
 			return false, err
 		}
 	}
-	f := &filter{run: r, txns: r.transactions(segs), upto: upto, last: last}
+	txns, err := r.transactions(segs)
+	if err != nil {
+		return false, err
+	}
+	f := &filter{run: r, txns: txns, upto: upto, last: last}
 	for len(segs) > 0 && segs[0].Base < upto {
 		n := r.group(segs, upto)
 		if err := r.replace(f, segs[:n]); err != nil {
@@ -110,12 +119,12 @@ func (r *run) leftWindow(rec *record.Record) bool {
 	return r.window != kafka.NoTimestamp && rec.Timestamp != kafka.NoTimestamp && rec.Timestamp < r.window
 }
 
-func (r *run) transactions(segs []storage.SegmentInfo) *transactions {
-	t := &transactions{aborted: map[kafka.ProducerID]*doomed{}, committed: map[kafka.ProducerID]bool{}}
+func (r *run) transactions(segs []storage.SegmentInfo) (t *transactions, err error) {
+	t = &transactions{aborted: map[kafka.ProducerID]*doomed{}, committed: map[kafka.ProducerID]bool{}}
 	if r.st.Aborted != nil {
-		t.ahead = r.st.Aborted.AbortedTransactions(segs[0].Base, segs[len(segs)-1].Next)
+		t.ahead, err = r.st.Aborted.AbortedTransactions(segs[0].Base, segs[len(segs)-1].Next)
 	}
-	return t
+	return t, err
 }
 
 // group is how many segments become one: as many as were not larger than segment.bytes together before, below upto, and whose offsets fit

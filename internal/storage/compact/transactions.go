@@ -46,32 +46,49 @@ func (t *transactions) onData(h *record.Header) (aborted bool) {
 	return false
 }
 
-// onControl takes the next control batch and reports whether it is a marker without data before it: the transaction has vanished, and the
-// marker may follow after its horizon. Control batches of other kinds are never that. One without records was compacted already.
-func (t *transactions) onControl(h *record.Header, batch []byte) (vanished bool, err error) {
+// markerState says what is left of the transaction that a control batch ends.
+type markerState int
+
+const (
+	needed   markerState = iota // data, or it is no marker
+	told                        // nothing, but who reads is still told that the transaction was aborted and waits for the marker
+	vanished                    // nothing: the marker may follow after its horizon
+)
+
+// onControl takes the next control batch and tells what is left of its transaction. One without records was compacted already.
+func (t *transactions) onControl(h *record.Header, batch []byte) (markerState, error) {
 	t.reach(h)
 	if h.Records == 0 {
-		return true, nil
+		return vanished, nil
 	}
 	for rec, err := range record.Records(batch, 0) {
 		if err != nil {
-			return false, err
+			return needed, err
 		}
 		kind, err := record.ParseControlKey(rec.Key)
 		if err != nil {
-			return false, err
+			return needed, err
 		}
 		switch kind {
 		case record.AbortMarker:
 			d := t.aborted[h.ProducerID]
 			delete(t.aborted, h.ProducerID)
-			return d == nil || !d.met, nil
+			switch {
+			case d == nil:
+				return vanished, nil
+			case !d.met:
+				return told, nil
+			}
+			return needed, nil
 		case record.CommitMarker:
 			met := t.committed[h.ProducerID]
 			delete(t.committed, h.ProducerID)
-			return !met, nil
+			if met {
+				return needed, nil
+			}
+			return vanished, nil
 		}
 		break // there is one record in a control batch
 	}
-	return false, nil
+	return needed, nil
 }

@@ -1,0 +1,253 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/timeline"
+)
+
+// Phase is where a shard is in its life (COR-4): Loading → Active | Failed; Failed → Loading; all → Closed.
+type Phase int8
+
+const (
+	PhaseNone    Phase = iota // not on this node
+	PhaseLoading              // its log is being read
+	PhaseActive               // it serves
+	PhaseFailed               // its log could not be read; tried again
+	PhaseClosed               // this node leads the partition no more
+)
+
+// String is the phase's name.
+func (p Phase) String() string {
+	return [...]string{"none", "loading", "active", "failed", "closed"}[p]
+}
+
+// host is one shard with what runs it. Who holds mu runs an operation.
+type host[S Shard] struct {
+	rt        *Runtime[S]
+	partition int32
+	topic     kafka.UUID
+	epoch     kafka.LeaderEpoch
+	ready     chan struct{} // closed when the shard has been loaded for the first time
+
+	mu      sync.Mutex // COR-1. Held for memory work and for Log.Append
+	phase   Phase
+	gone    chan struct{} // closed when what is kept in the shard will not be answered: it was unloaded, or is loaded again
+	unwatch func()        // ends the high watermark's calls; nil unless Active
+	shard   S
+	reg     *timeline.Registry
+	end     kafka.Offset   // of the log, as far as this shard has written and read it
+	seq     timeline.Epoch // operations so far: the state of now
+	notes   ring
+
+	commits commits
+}
+
+func newHost[S Shard](r *Runtime[S], partition int32, topic kafka.UUID, epoch kafka.LeaderEpoch) *host[S] {
+	h := &host[S]{rt: r, partition: partition, topic: topic, epoch: epoch, ready: make(chan struct{}), gone: make(chan struct{}), phase: PhaseLoading}
+	h.commits.effects, h.commits.partition = &r.effects, partition
+	return h
+}
+
+func (h *host[S]) phaseNow() Phase {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.phase
+}
+
+// serves is the error that answers requests unless the shard is active. mu is held.
+func (h *host[S]) serves() error {
+	switch h.phase {
+	case PhaseActive:
+		return nil
+	case PhaseLoading:
+		return errLoading
+	case PhaseFailed:
+		return errFailed
+	}
+	return errElsewhere
+}
+
+// ticket is what an operation leaves for who asked for it.
+type ticket struct {
+	committed <-chan struct{} // told when everything that the operation may have seen is committed (COR-2); nil: it is, or nobody asked
+	gone      <-chan struct{} // closed when what is kept in the shard will not be answered any more
+}
+
+// run is one operation: fn decides, its records are appended, and what else it wants happens. waits: somebody waits for its commit.
+func (h *host[S]) run(waits bool, fn func(s S, op *Op)) (ticket, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	op, err := h.begin()
+	if err != nil {
+		return ticket{}, err
+	}
+	fn(h.shard, op)
+	if err := h.append(op); err != nil {
+		h.fail(op, err)
+		return ticket{}, err
+	}
+	return ticket{h.take(op, waits), h.gone}, nil
+}
+
+// begin begins an operation that fail can take back. mu is held.
+func (h *host[S]) begin() (*Op, error) {
+	if err := h.serves(); err != nil {
+		return nil, err
+	}
+	h.reg.Release(h.commits.committed(h.seq))
+	h.reg.Snapshot(h.seq)
+	return NewOp(h.shard, h.partition, h.rt.opts.Now(), h.rt.opts.Image(), h.rt.opts.NewID), nil
+}
+
+// take makes what a successful operation wanted happen. mu is held.
+func (h *host[S]) take(op *Op, waits bool) (committed <-chan struct{}) {
+	h.seq++
+	done := op.Collected()
+	for _, n := range done.Notes {
+		h.notes.add(n)
+	}
+	for _, t := range done.Timers {
+		h.rt.timers.set(timerKey{h, t.Key}, t, op.Now, h.fire)
+	}
+	return h.commits.add(h.end, h.seq, done.Replies, done.Effects, waits)
+}
+
+// fail takes an operation back. mu is held.
+func (h *host[S]) fail(op *Op, err error) {
+	h.reg.Revert(h.seq)
+	for _, r := range op.Collected().Replies {
+		r.Release(err)
+	}
+	if errors.Is(err, errDiverged) {
+		h.leave(PhaseLoading)
+		h.rt.start(h.load)
+	}
+}
+
+// errDiverged says that somebody else has written to the log (COR-7).
+var errDiverged = kafka.Errorf(kafka.NotCoordinator, "the coordinator's log is not where it was left, it is being loaded again: try again in a moment")
+
+// append writes the records of an operation. mu is held.
+func (h *host[S]) append(op *Op) error {
+	records := op.Collected().Records
+	if len(records) == 0 {
+		return nil
+	}
+	e := encoders.Get().(*encoder)
+	defer e.release()
+	for len(records) > 0 {
+		batch, n, err := e.encode(records, op.producer, op.IsAtomic(), kafka.Timestamp(op.Now.UnixMilli()))
+		if err != nil {
+			return refused(err)
+		}
+		if err := h.write(batch, n, op.Now); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+// write appends one batch of n records. mu is held.
+func (h *host[S]) write(batch record.Batches, n int, now time.Time) error {
+	end, err := h.rt.opts.Log.Append(h.partition, h.epoch, batch, now)
+	if err != nil {
+		return refused(err)
+	}
+	isRepeat := end == h.end // of a transaction's marker
+	if want := h.end + kafka.Offset(n); end != want && !isRepeat {
+		h.rt.opts.Logger.Error("the log of a coordinator is not where it was left, so it is loaded again", "topic", h.rt.opts.Topic, "partition", h.partition, "end", end, "expected", want)
+		return errDiverged
+	}
+	h.end = end
+	return nil
+}
+
+// refused is how an append that failed is told to who asked for the operation.
+func refused(err error) error {
+	switch c := kafka.CodeOf(err); c {
+	case kafka.NotLeaderOrFollower, kafka.FencedLeaderEpoch, kafka.UnknownTopicOrPartition:
+		return kafka.Errorf(kafka.NotCoordinator, "this broker is not the coordinator any more: find it again (FindCoordinator): %w", err)
+	case kafka.InvalidProducerEpoch, kafka.ConcurrentTransactions, kafka.TransactionCoordinatorFenced:
+		return err
+	case kafka.MessageTooLarge:
+		return kafka.Errorf(kafka.UnknownServerError, "the coordinator cannot store what was asked for: %w", err)
+	default:
+		return kafka.Errorf(kafka.CoordinatorNotAvailable, "the coordinator cannot write its log: %w", err)
+	}
+}
+
+// changed tells the shard what changed in the metadata.
+func (h *host[S]) changed(d *metadata.Delta) {
+	if _, err := h.run(false, func(s S, op *Op) { s.Changed(op, d) }); err != nil && h.phaseNow() == PhaseActive {
+		h.rt.opts.Logger.Error("a coordinator could not follow a change of the metadata", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err)
+	}
+}
+
+// fire runs a timer as an operation (COR-6). One that fails is tried again, for nobody else would.
+func (h *host[S]) fire(t Timer) {
+	_, err := h.run(false, func(_ S, op *Op) { t.Fn(op) })
+	if err == nil || h.phaseNow() != PhaseActive {
+		return
+	}
+	h.rt.opts.Logger.Warn("a timer of a coordinator is tried again", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.phase == PhaseActive && !h.rt.timers.has(timerKey{h, t.Key}) {
+		h.rt.timers.set(timerKey{h, t.Key}, Timer{t.Key, time.Second, t.Fn}, h.rt.opts.Now(), h.fire)
+	}
+}
+
+// unload ends the shard's life here: who waits is told to look elsewhere.
+func (h *host[S]) unload() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.phase != PhaseClosed {
+		h.leave(PhaseClosed)
+	}
+}
+
+// leave stops what runs for a shard and tells who waits. mu is held.
+func (h *host[S]) leave(next Phase) {
+	close(h.gone)
+	h.gone = make(chan struct{})
+	if h.unwatch != nil {
+		h.unwatch()
+		h.unwatch = nil
+	}
+	h.rt.timers.drop(h)
+	h.phase = next
+}
+
+// endTxn appends a transaction marker and folds it into the state, as one operation.
+func (h *host[S]) endTxn(p Producer, coordinatorEpoch int32, commit bool) (ticket, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	op, err := h.begin()
+	if err != nil {
+		return ticket{}, err
+	}
+	o := record.PlainOptions()
+	o.ProducerID, o.ProducerEpoch = p.ID, p.Epoch
+	marker := record.EndTxnMarker{Commit: commit, CoordinatorEpoch: coordinatorEpoch}
+	batch, err := record.BuildEndTxnMarker(nil, o, marker, kafka.Timestamp(op.Now.UnixMilli()))
+	if err != nil {
+		return ticket{}, fmt.Errorf("build a transaction marker: %w", err)
+	}
+	before := h.end
+	if err := h.write(batch, 1, op.Now); err != nil {
+		h.fail(op, err)
+		return ticket{}, err
+	}
+	if h.end > before { // a repeat of the marker is not written again
+		h.shard.EndTxn(p, commit)
+	}
+	return ticket{h.take(op, true), h.gone}, nil
+}
