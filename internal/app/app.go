@@ -15,6 +15,9 @@ import (
 	"github.com/rafka-io/rafka/internal/cluster/quorum"
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/controller/loop"
+	"github.com/rafka-io/rafka/internal/coordinator"
+	"github.com/rafka-io/rafka/internal/coordinator/group"
+	"github.com/rafka-io/rafka/internal/coordinator/txn"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition"
@@ -25,6 +28,7 @@ import (
 	"github.com/rafka-io/rafka/internal/server/listen"
 	"github.com/rafka-io/rafka/internal/server/textsrv"
 	"github.com/rafka-io/rafka/internal/storage"
+	"github.com/rafka-io/rafka/internal/txnmarker"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
@@ -37,6 +41,9 @@ type App struct {
 	store    quorum.Store
 	engine   storage.Engine
 	replicas *replica.Manager
+	groups   *coordinator.Runtime[*group.Shard]
+	txns     *coordinator.Runtime[*txn.Shard]
+	markers  *txnmarker.Sender
 	loop     *loop.Loop
 	broker   *broker.Broker
 	kafka    *kafkasrv.Server
@@ -138,17 +145,20 @@ func (a *App) openBroker(context.Context) error {
 		return err
 	}
 	a.onStop("partitions", a.replicas.Close)
+	markers := a.openCoordinators(set)
 	a.loop = loop.New(loop.Options{
 		Store: a.store,
 		Env: controller.Env{
 			Partitions: int32(st.Int("num.partitions")), Replication: int16(st.Int("default.replication.factor")),
 			DeleteTopics: st.Bool("delete.topic.enable"), NewTopicID: kafka.NewUUID, Inherited: set.Inherited,
 		},
-		Publishers: []metadata.Publisher{a.replicas},
+		Publishers: []metadata.Publisher{a.replicas, a.groups, a.txns},
 	})
 	a.broker = broker.New(broker.Options{
 		AdminOptions: broker.AdminOptions{NodeID: a.node, Controller: a.loop, Settings: set, LogLevel: a.opts.Level},
-		Replicas:     a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")), FetchBytes: st.Int("rafka.log.hot.bytes") / 2,
+		GroupOptions: broker.GroupOptions{Groups: a.groups}, TxnOptions: broker.TxnOptions{Txns: a.txns, Markers: markers},
+		Transactions: broker.TransactionsOf(a.txns), TrustTransactions: func() bool { return !st.Bool("transaction.partition.verification.enable") },
+		Replicas: a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")), FetchBytes: st.Int("rafka.log.hot.bytes") / 2,
 	})
 	return nil
 }

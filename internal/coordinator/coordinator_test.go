@@ -83,7 +83,7 @@ func TestFailedAppendLeavesNothing(t *testing.T) {
 			{kafka.NotLeaderOrFollower, kafka.NotCoordinator}, {kafka.KafkaStorageError, kafka.CoordinatorNotAvailable},
 			{kafka.NotEnoughReplicas, kafka.CoordinatorNotAvailable}, {kafka.InvalidProducerEpoch, kafka.InvalidProducerEpoch},
 		} {
-			w.log.fail = tc.fail
+			w.log.failNext(tc.fail)
 			_, err := Ask(context.Background(), w.rt, "a", func(c *counters, op *Op) int {
 				op.Schedule("t", time.Second, func(*Op) { t.Error("the timer of a failed operation fired") })
 				op.Effect("lost")
@@ -93,7 +93,7 @@ func TestFailedAppendLeavesNothing(t *testing.T) {
 				t.Errorf("%v became %v, want %v", tc.fail, err, tc.want)
 			}
 		}
-		w.log.fail = kafka.KafkaStorageError
+		w.log.failNext(kafka.KafkaStorageError)
 		_, err := AskLater(context.Background(), w.rt, "a", func(c *counters, op *Op, r *Reply[int]) { r.Give(op, c.add(op, "a", 5)) })
 		if kafka.CodeOf(err) != kafka.CoordinatorNotAvailable {
 			t.Error(err)
@@ -227,7 +227,7 @@ func TestTimersAreOperations(t *testing.T) {
 				t.Errorf("after %d s: %d, want %d", i, n, want)
 			}
 			if i == 2 {
-				w.log.fail = kafka.KafkaStorageError
+				w.log.failNext(kafka.KafkaStorageError)
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
@@ -271,7 +271,7 @@ func TestLoadIsTriedAgain(t *testing.T) {
 		if _, err := w.add("a", 1); kafka.CodeOf(err) != kafka.CoordinatorNotAvailable {
 			t.Error(err)
 		}
-		w.log.broken = errors.New("cannot be read")
+		w.log.breakLoads(errors.New("cannot be read"))
 		run := metadata.PartitionRun{Count: 1, Partition: metadata.Partition{Replicas: []kafka.BrokerID{1}, ISR: []kafka.BrokerID{1}, Leader: 1}}
 		w.apply(&metadata.TopicRecord{ID: w.topic, Name: "__counters", Internal: true, Partitions: []metadata.PartitionRun{run}})
 		synctest.Wait()
@@ -279,12 +279,10 @@ func TestLoadIsTriedAgain(t *testing.T) {
 			t.Error(err, w.rt.Phase(0))
 		}
 		time.Sleep(10 * time.Second)
-		if w.log.loads > 5 {
-			t.Errorf("%d loads in 10 s", w.log.loads)
+		if n := w.log.countLoads(); n > 5 {
+			t.Errorf("%d loads in 10 s", n)
 		}
-		w.log.mu.Lock()
-		w.log.broken = nil
-		w.log.mu.Unlock()
+		w.log.breakLoads(nil)
 		time.Sleep(time.Minute)
 		if n, err := w.add("a", 1); n != 1 || err != nil {
 			t.Error(n, err)
@@ -349,9 +347,7 @@ func TestConcurrentOperations(t *testing.T) {
 				asked[name] += n
 				mu.Unlock()
 				if rng.IntN(20) == 0 {
-					w.log.mu.Lock()
-					w.log.fail = kafka.KafkaStorageError
-					w.log.mu.Unlock()
+					w.log.failNext(kafka.KafkaStorageError)
 				}
 				if _, err := w.add(name, n); err == nil {
 					mu.Lock()

@@ -45,6 +45,7 @@ type host[S Shard] struct {
 	end     kafka.Offset   // of the log, as far as this shard has written and read it
 	seq     timeline.Epoch // operations so far: the state of now
 	notes   ring
+	late    []*metadata.Delta // what changed while the shard was not active
 
 	commits commits
 }
@@ -184,11 +185,27 @@ func refused(err error) error {
 	}
 }
 
-// changed tells the shard what changed in the metadata.
+// changed tells the shard what changed in the metadata. One that is being loaded hears of it when it is.
 func (h *host[S]) changed(d *metadata.Delta) {
+	if h.postpone(d) {
+		return
+	}
 	if _, err := h.run(false, func(s S, op *Op) { s.Changed(op, d) }); err != nil && h.phaseNow() == PhaseActive {
 		h.rt.opts.Logger.Error("a coordinator could not follow a change of the metadata", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err)
 	}
+}
+
+// postpone keeps a change for a shard that is not loaded.
+func (h *host[S]) postpone(d *metadata.Delta) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.phase == PhaseActive {
+		return false
+	}
+	if h.phase != PhaseClosed {
+		h.late = append(h.late, d)
+	}
+	return true
 }
 
 // fire runs a timer as an operation (COR-6). One that fails is tried again, for nobody else would.

@@ -103,7 +103,13 @@ func (h *host[S]) loadOnce() error {
 	}
 	h.unwatch = unwatch
 	h.mu.Unlock()
-	_, err = h.run(false, func(s S, op *Op) { s.Loaded(op) })
+	_, err = h.run(false, func(s S, op *Op) {
+		s.Loaded(op)
+		for _, d := range h.late {
+			s.Changed(op, d)
+		}
+		h.late = nil
+	})
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,8 +78,8 @@ type memLog struct {
 	mu         sync.Mutex
 	partitions map[int32]*memPartition
 	held       bool
-	fail       error // the next append fails with it
-	broken     error // every load fails with it
+	fail       error         // the next append fails with it
+	broken     error         // every load fails with it
 	gate       chan struct{} // not nil: a load waits until it is closed
 	loads      int
 }
@@ -120,6 +121,24 @@ func (l *memLog) Append(i int32, epoch kafka.LeaderEpoch, batch []byte, _ time.T
 		go l.commit(i)
 	}
 	return p.end, nil
+}
+
+func (l *memLog) failNext(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+}
+
+func (l *memLog) breakLoads(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = err
+}
+
+func (l *memLog) countLoads() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loads
 }
 
 // commit lets the high watermark of a partition go to its end.
@@ -194,16 +213,17 @@ type world struct {
 	t     testing.TB
 	log   *memLog
 	rt    *Runtime[*counters]
-	img   *metadata.Image
+	img   atomic.Pointer[metadata.Image]
 	mu    sync.Mutex
 	done  []any // effects
 	topic kafka.UUID
 }
 
 func newWorld(t testing.TB, partitions int) *world {
-	w := &world{t: t, log: &memLog{partitions: map[int32]*memPartition{}}, img: metadata.Empty(), topic: kafka.UUID{1}}
+	w := &world{t: t, log: &memLog{partitions: map[int32]*memPartition{}}, topic: kafka.UUID{1}}
+	w.img.Store(metadata.Empty())
 	w.rt = New(Options[*counters]{
-		Topic: "__counters", NodeID: 1, Log: w.log, NewShard: newCounters, Image: func() *metadata.Image { return w.img },
+		Topic: "__counters", NodeID: 1, Log: w.log, NewShard: newCounters, Image: w.img.Load,
 		OnEffect: func(_ int32, e any) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -219,18 +239,18 @@ func newWorld(t testing.TB, partitions int) *world {
 
 func (w *world) apply(records ...metadata.Record) {
 	w.t.Helper()
-	img, d, err := metadata.Fold(w.img, records)
+	img, d, err := metadata.Fold(w.img.Load(), records)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.img = img
+	w.img.Store(img)
 	w.rt.Apply(img, d)
 }
 
 // lead gives a partition another leader, in the next epoch.
 func (w *world) lead(partition int32, leader kafka.BrokerID) {
 	w.t.Helper()
-	s := w.img.Topics.ByName("__counters").Partitions[partition]
+	s := w.img.Load().Topics.ByName("__counters").Partitions[partition]
 	s.Leader = leader
 	s.LeaderEpoch++
 	w.apply(&metadata.PartitionChangeRecord{TopicID: w.topic, Partition: partition, State: s})

@@ -30,7 +30,7 @@ func (m *Manager) retain(ctx context.Context) {
 }
 
 func (m *Manager) retainOne(ctx context.Context, p *partition.Partition) {
-	if !m.mayHaveData(p) || p.Failed() != nil {
+	if !m.MayHaveData(p) || p.Failed() != nil {
 		return
 	}
 	now := m.opts.Now()
@@ -40,8 +40,8 @@ func (m *Manager) retainOne(ctx context.Context, p *partition.Partition) {
 	}
 }
 
-// mayHaveData is false for a partition that need not be opened to know that its log is empty.
-func (m *Manager) mayHaveData(p *partition.Partition) bool {
+// MayHaveData is false for a partition that need not be opened to know that its log is empty.
+func (m *Manager) MayHaveData(p *partition.Partition) bool {
 	_, stored := m.stored[p.ID()]
 	return stored || p.InUse()
 }

@@ -35,7 +35,7 @@ func (m *Manager) dirty() []*partition.Partition {
 	}
 	var found []candidate
 	for _, p := range m.partitions() {
-		if !p.Settings().Compact || !m.mayHaveData(p) {
+		if !p.Settings().Compact || !m.MayHaveData(p) {
 			continue
 		}
 		work, due, err := p.PlanCompaction(m.opts.Now())

@@ -1,4 +1,0 @@
-package coordinator
-
-type op struct{}
-type reply[A any] struct{}
