@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -85,16 +86,65 @@ type ticket struct {
 func (h *host[S]) run(waits bool, fn func(s S, op *Op)) (ticket, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	t, err := h.do(waits, fn)
+	if errors.Is(err, errDiverged) {
+		h.reload()
+	}
+	return t, err
+}
+
+// do is run with mu held. On errDiverged the shard cannot go on; the caller sees to that.
+func (h *host[S]) do(waits bool, fn func(s S, op *Op)) (ticket, error) {
 	op, err := h.begin()
 	if err != nil {
 		return ticket{}, err
 	}
-	fn(h.shard, op)
-	if err := h.append(op); err != nil {
-		h.fail(op, err)
+	if err := h.decide(op, fn); err != nil {
+		h.fail(op, 0, err)
+		return ticket{}, err
+	}
+	if written, err := h.append(op); err != nil {
+		h.fail(op, written, err)
 		return ticket{}, err
 	}
 	return ticket{h.take(op, waits), h.gone}, nil
+}
+
+// decide lets the shard decide. A panic in there is a bug that a request has met: it is reported, and the state goes back to what it was.
+func (h *host[S]) decide(op *Op, fn func(s S, op *Op)) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.rt.opts.Logger.Error("a coordinator met a bug: please report it", "topic", h.rt.opts.Topic, "partition", h.partition, "panic", p, "stack", string(debug.Stack()))
+			err = kafka.Errorf(kafka.UnknownServerError, "the coordinator met a bug, the broker's log has it: %v", p)
+		}
+	}()
+	fn(h.shard, op)
+	return nil
+}
+
+// reload makes a new shard from the log. mu is held, and the shard is Active: no other load is under way.
+func (h *host[S]) reload() {
+	h.leave(PhaseLoading)
+	h.rt.start(h.load)
+}
+
+// watch is told each new high watermark, and NoOffset when there will be none.
+func (h *host[S]) watch(hw kafka.Offset) {
+	if hw != kafka.NoOffset {
+		h.commits.moved(hw)
+		return
+	}
+	h.rt.start(func() {
+		h.mu.Lock()
+		lost := h.phase == PhaseActive
+		if lost {
+			h.leave(PhaseLoading)
+		}
+		h.mu.Unlock()
+		if lost {
+			h.load()
+		}
+	})
 }
 
 // begin begins an operation that fail can take back. mu is held.
@@ -120,49 +170,57 @@ func (h *host[S]) take(op *Op, waits bool) (committed <-chan struct{}) {
 	return h.commits.add(h.end, h.seq, done.Replies, done.Effects, waits)
 }
 
-// fail takes an operation back. mu is held.
-func (h *host[S]) fail(op *Op, err error) {
+// fail takes an operation back. The first records of one that was split may be in the log already: those happened (COR-3). mu is held.
+func (h *host[S]) fail(op *Op, written int, err error) {
 	h.reg.Revert(h.seq)
+	if written > 0 {
+		for _, r := range op.Collected().Records[:written] {
+			h.shard.Replay(r, op.producer)
+		}
+		h.seq++
+		h.commits.add(h.end, h.seq, nil, nil, false)
+	}
 	for _, r := range op.Collected().Replies {
 		r.Release(err)
-	}
-	if errors.Is(err, errDiverged) {
-		h.leave(PhaseLoading)
-		h.rt.start(h.load)
 	}
 }
 
 // errDiverged says that somebody else has written to the log (COR-7).
 var errDiverged = kafka.Errorf(kafka.NotCoordinator, "the coordinator's log is not where it was left, it is being loaded again: try again in a moment")
 
-// append writes the records of an operation. mu is held.
-func (h *host[S]) append(op *Op) error {
+// append writes the records of an operation. When it fails, so many of them are in the log. mu is held.
+func (h *host[S]) append(op *Op) (written int, err error) {
 	records := op.Collected().Records
 	if len(records) == 0 {
-		return nil
+		return 0, nil
 	}
 	e := encoders.Get().(*encoder)
 	defer e.release()
-	for len(records) > 0 {
-		batch, n, err := e.encode(records, op.producer, op.IsAtomic(), kafka.Timestamp(op.Now.UnixMilli()))
+	for written < len(records) {
+		batch, n, err := e.encode(records[written:], op.producer, op.IsAtomic(), kafka.Timestamp(op.Now.UnixMilli()))
 		if err != nil {
-			return refused(err)
+			return written, refused(err)
 		}
-		if err := h.write(batch, n, op.Now); err != nil {
-			return err
+		if err := h.write(batch, n, false, op.Now); err != nil {
+			return written, err
 		}
-		records = records[n:]
+		if s, ok := any(h.shard).(Placed); ok {
+			for i, r := range records[written : written+n] {
+				s.Placed(r, h.end-kafka.Offset(n-i))
+			}
+		}
+		written += n
 	}
-	return nil
+	return written, nil
 }
 
-// write appends one batch of n records. mu is held.
-func (h *host[S]) write(batch record.Batches, n int, now time.Time) error {
+// write appends one batch of n records. mayRepeat: it is a marker, and the log may have it already. mu is held.
+func (h *host[S]) write(batch record.Batches, n int, mayRepeat bool, now time.Time) error {
 	end, err := h.rt.opts.Log.Append(h.partition, h.epoch, batch, now)
 	if err != nil {
 		return refused(err)
 	}
-	isRepeat := end == h.end // of a transaction's marker
+	isRepeat := mayRepeat && end == h.end
 	if want := h.end + kafka.Offset(n); end != want && !isRepeat {
 		h.rt.opts.Logger.Error("the log of a coordinator is not where it was left, so it is loaded again", "topic", h.rt.opts.Topic, "partition", h.partition, "end", end, "expected", want)
 		return errDiverged
@@ -208,17 +266,22 @@ func (h *host[S]) postpone(d *metadata.Delta) bool {
 	return true
 }
 
-// fire runs a timer as an operation (COR-6). One that fails is tried again, for nobody else would.
-func (h *host[S]) fire(t Timer) {
-	_, err := h.run(false, func(_ S, op *Op) { t.Fn(op) })
-	if err == nil || h.phaseNow() != PhaseActive {
-		return
-	}
-	h.rt.opts.Logger.Warn("a timer of a coordinator is tried again", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err)
+// fire runs a timer as an operation (COR-6), unless an operation has replaced it or taken it away meanwhile. One that fails is tried again,
+// for nobody else would.
+func (h *host[S]) fire(t *timer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.phase == PhaseActive && !h.rt.timers.has(timerKey{h, t.Key}) {
-		h.rt.timers.set(timerKey{h, t.Key}, Timer{t.Key, time.Second, t.Fn}, h.rt.opts.Now(), h.fire)
+	if !h.rt.timers.claim(t) {
+		return
+	}
+	_, err := h.do(false, func(_ S, op *Op) { t.Fn(op) })
+	switch {
+	case err == nil || h.phase != PhaseActive:
+	case errors.Is(err, errDiverged):
+		h.reload()
+	default:
+		h.rt.opts.Logger.Warn("a timer of a coordinator is tried again", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err)
+		h.rt.timers.set(t.of, Timer{t.Key, time.Second, t.Fn}, h.rt.opts.Now(), h.fire)
 	}
 }
 
@@ -259,8 +322,11 @@ func (h *host[S]) endTxn(p Producer, coordinatorEpoch int32, commit bool) (ticke
 		return ticket{}, fmt.Errorf("build a transaction marker: %w", err)
 	}
 	before := h.end
-	if err := h.write(batch, 1, op.Now); err != nil {
-		h.fail(op, err)
+	if err := h.write(batch, 1, true, op.Now); err != nil {
+		h.fail(op, 0, err)
+		if errors.Is(err, errDiverged) {
+			h.reload()
+		}
 		return ticket{}, err
 	}
 	if h.end > before { // a repeat of the marker is not written again

@@ -83,34 +83,28 @@ func (h *host[S]) loadOnce() error {
 		h.rt.opts.Logger.Info("a coordinator was loaded", "topic", h.rt.opts.Topic, "partition", h.partition, "records", l.records, "took", took)
 	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.phase == PhaseClosed {
-		h.mu.Unlock()
 		return nil
 	}
 	h.commits.reset()
-	h.shard, h.reg, h.end, h.phase = shard, reg, end, PhaseActive
-	h.mu.Unlock()
-	// Requests may come from here on. Sessions start a moment later, which only makes them longer.
-	unwatch, err := h.rt.opts.Log.OnHighWatermark(h.partition, h.commits.moved)
-	if err != nil {
+	h.shard, h.reg, h.end = shard, reg, end
+	if h.unwatch, err = h.rt.opts.Log.OnHighWatermark(h.partition, h.watch); err != nil {
 		return fmt.Errorf("watch the high watermark: %w", err)
 	}
-	h.mu.Lock()
-	if h.phase != PhaseActive {
-		h.mu.Unlock()
-		unwatch()
-		return nil
-	}
-	h.unwatch = unwatch
-	h.mu.Unlock()
-	_, err = h.run(false, func(s S, op *Op) {
+	// Nobody sees that the shard is active before its first operation is over, for mu is held.
+	h.phase = PhaseActive
+	if _, err = h.do(false, func(s S, op *Op) {
 		s.Loaded(op)
 		for _, d := range h.late {
 			s.Changed(op, d)
 		}
-		h.late = nil
-	})
-	return err
+	}); err != nil {
+		h.leave(PhaseLoading)
+		return err
+	}
+	h.late = nil
+	return nil
 }
 
 // loading folds batches of a log into a shard.
@@ -158,6 +152,9 @@ func (l *loading) one(h *record.Header, p Producer, r *record.Record) error {
 		l.skip(r.Offset)
 	default:
 		l.shard.Replay(rec, p)
+		if s, ok := l.shard.(Placed); ok {
+			s.Placed(rec, r.Offset)
+		}
 	}
 	return nil
 }

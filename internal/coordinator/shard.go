@@ -40,6 +40,12 @@ type Shard interface {
 	Changed(op *Op, d *metadata.Delta)
 }
 
+// Placed is what a Shard may have besides: it is told where in the log each of its records is, when that is known. What it remembers of it needs no
+// timeline, for nothing is taken back then.
+type Placed interface {
+	Placed(r Record, at kafka.Offset)
+}
+
 // View is what a read sees: the committed state is that at Committed.
 type View struct {
 	Now       time.Time
@@ -52,8 +58,8 @@ type View struct {
 type Log interface {
 	// Append appends one batch as leader of that epoch (COR-5); end is the offset after it.
 	Append(partition int32, epoch kafka.LeaderEpoch, batch []byte, now time.Time) (end kafka.Offset, err error)
-	// OnHighWatermark calls fn, from a goroutine of the engine, each time more is committed, and once at the beginning. fn takes a leaf lock
-	// at most.
+	// OnHighWatermark calls fn, from a goroutine of the engine, each time more is committed, and once at the beginning; with NoOffset when
+	// nothing more will be: the log has failed, or is led elsewhere. fn takes a leaf lock at most.
 	OnHighWatermark(partition int32, fn func(kafka.Offset)) (stop func(), err error)
 	// Load reads everything up to the log end, waiting until that is committed, batch by batch in order; end is the log end.
 	Load(partition int32, epoch kafka.LeaderEpoch, fn func(batch []byte) error) (end kafka.Offset, err error)

@@ -26,8 +26,8 @@ type timer struct {
 	Timer
 	of   timerKey
 	due  time.Time
-	fire func(Timer)
-	at   int // in the queue
+	fire func(*timer)
+	at   int // in the queue; -1: it is due and waits for its shard
 }
 
 func (t *timers) init(now func() time.Time) {
@@ -35,7 +35,7 @@ func (t *timers) init(now func() time.Time) {
 }
 
 // set sets, replaces or takes away a timer, as of the time of the operation that wanted it.
-func (t *timers) set(k timerKey, to Timer, from time.Time, fire func(Timer)) {
+func (t *timers) set(k timerKey, to Timer, from time.Time, fire func(*timer)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.byKey[k]
@@ -46,7 +46,7 @@ func (t *timers) set(k timerKey, to Timer, from time.Time, fire func(Timer)) {
 		return
 	}
 	due := from.Add(to.After)
-	if old == nil {
+	if old == nil || old.at < 0 {
 		old = &timer{of: k}
 		t.byKey[k] = old
 		old.Timer, old.due, old.fire = to, due, fire
@@ -63,11 +63,16 @@ func (t *timers) set(k timerKey, to Timer, from time.Time, fire func(Timer)) {
 	}
 }
 
-// has reports whether there is a timer of that name.
-func (t *timers) has(k timerKey) bool {
+// claim reports whether a timer that is due is still the one of its key, and forgets it. The lock of its shard is held, so that no operation
+// changes that in between.
+func (t *timers) claim(due *timer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.byKey[k] != nil
+	if t.byKey[due.of] != due {
+		return false
+	}
+	delete(t.byKey, due.of)
+	return true
 }
 
 // drop takes away all timers of a host.
@@ -82,11 +87,13 @@ func (t *timers) drop(host any) {
 }
 
 func (t *timers) remove(old *timer) {
-	heap.Remove(&t.queue, old.at)
+	if old.at >= 0 {
+		heap.Remove(&t.queue, old.at)
+	}
 	delete(t.byKey, old.of)
 }
 
-// next takes a timer that is due off the queue. Otherwise wait says how long there is none.
+// next takes a timer that is due off the queue; claim makes sure that it is still wanted. Otherwise wait says how long there is none.
 func (t *timers) next() (due *timer, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,7 +104,7 @@ func (t *timers) next() (due *timer, wait time.Duration) {
 	if wait = first.due.Sub(t.now()); wait > 0 {
 		return nil, wait
 	}
-	t.remove(first)
+	heap.Pop(&t.queue)
 	return first, 0
 }
 
@@ -108,7 +115,7 @@ func (t *timers) run(closed <-chan struct{}) {
 	for {
 		due, wait := t.next()
 		if due != nil {
-			due.fire(due.Timer)
+			due.fire(due)
 			continue
 		}
 		clock.Reset(wait)
@@ -142,6 +149,7 @@ func (q *timerQueue) Pop() any {
 	n := len(old) - 1
 	t := old[n]
 	old[n] = nil
+	t.at = -1
 	*q = old[:n]
 	return t
 }

@@ -141,6 +141,26 @@ func (l *memLog) countLoads() int {
 	return l.loads
 }
 
+// watchers is how many watch a partition's high watermark.
+func (l *memLog) watchers(i int32) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.at(i).watch)
+}
+
+// lose says that a partition cannot be used any more.
+func (l *memLog) lose(i int32) {
+	l.mu.Lock()
+	var tell []func(kafka.Offset)
+	for _, fn := range l.at(i).watch {
+		tell = append(tell, fn)
+	}
+	l.mu.Unlock()
+	for _, fn := range tell {
+		fn(kafka.NoOffset)
+	}
+}
+
 // commit lets the high watermark of a partition go to its end.
 func (l *memLog) commit(i int32) {
 	l.mu.Lock()

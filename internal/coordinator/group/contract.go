@@ -12,12 +12,6 @@ package group
 //
 // Shard methods still to come (those of classic groups and offsets are in their files; exact names; the type of `later` answers is *coordinator.Reply[*kmsg.XResponse]):
 //
-//	consumer (owner: consumer)
-//	  ConsumerGroupHeartbeat(op, Client, *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatResponse
-//	  DescribeConsumerGroup(v, group string) kmsg.ConsumerGroupDescribeResponseGroup
-//	  ShareGroupHeartbeat(op, Client, *kmsg.ShareGroupHeartbeatRequest) *kmsg.ShareGroupHeartbeatResponse
-//	  DescribeShareGroup(v, group string) kmsg.ShareGroupDescribeResponseGroup
-//	  ShareGroupInitialized / ShareGroupPartitions …: state-partition metadata (record type 15), effects InitShareState, DeleteShareState (below)
 //	streams (owner: streams)
 //	  StreamsGroupHeartbeat(op, Client, *kmsg.StreamsGroupHeartbeatRequest) *kmsg.StreamsGroupHeartbeatResponse
 //	  DescribeStreamsGroup(v, group string) kmsg.StreamsGroupDescribeResponseGroup
