@@ -17,10 +17,12 @@ import (
 	"github.com/rafka-io/rafka/internal/controller/loop"
 	"github.com/rafka-io/rafka/internal/coordinator"
 	"github.com/rafka-io/rafka/internal/coordinator/group"
+	"github.com/rafka-io/rafka/internal/coordinator/share"
 	"github.com/rafka-io/rafka/internal/coordinator/txn"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition"
+	"github.com/rafka-io/rafka/internal/queue"
 	"github.com/rafka-io/rafka/internal/replica"
 	"github.com/rafka-io/rafka/internal/server/grpcsrv"
 	"github.com/rafka-io/rafka/internal/server/httpsrv"
@@ -44,6 +46,8 @@ type App struct {
 	groups   *coordinator.Runtime[*group.Shard]
 	txns     *coordinator.Runtime[*txn.Shard]
 	markers  *txnmarker.Sender
+	shares   *coordinator.Runtime[*share.Shard]
+	queues   *queue.Manager
 	loop     *loop.Loop
 	broker   *broker.Broker
 	kafka    *kafkasrv.Server
@@ -152,11 +156,12 @@ func (a *App) openBroker(context.Context) error {
 			Partitions: int32(st.Int("num.partitions")), Replication: int16(st.Int("default.replication.factor")),
 			DeleteTopics: st.Bool("delete.topic.enable"), NewTopicID: kafka.NewUUID, Inherited: set.Inherited,
 		},
-		Publishers: []metadata.Publisher{a.replicas, a.groups, a.txns},
+		Publishers: []metadata.Publisher{a.replicas, a.groups, a.txns, a.shares},
 	})
 	a.broker = broker.New(broker.Options{
 		AdminOptions: broker.AdminOptions{NodeID: a.node, Controller: a.loop, Settings: set, LogLevel: a.opts.Level},
 		GroupOptions: broker.GroupOptions{Groups: a.groups}, TxnOptions: broker.TxnOptions{Txns: a.txns, Markers: markers},
+		ShareStates: a.shares, Queues: a.queues,
 		Transactions: broker.TransactionsOf(a.txns), TrustTransactions: func() bool { return !st.Bool("transaction.partition.verification.enable") },
 		Replicas: a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")), FetchBytes: st.Int("rafka.log.hot.bytes") / 2,
 	})

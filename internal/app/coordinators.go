@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/broker"
@@ -22,6 +23,7 @@ type internalLog struct {
 	ctx      context.Context // ends with the app
 	replicas *replica.Manager
 	topic    string
+	logger   *slog.Logger
 }
 
 var _ coordinator.Log = internalLog{}
@@ -64,20 +66,33 @@ func (l internalLog) Load(i int32, epoch kafka.LeaderEpoch, fn func([]byte) erro
 	return p.ReadAll(l.ctx, epoch, func(b record.Batches) error { return fn(b) })
 }
 
+// trim drops what a coordinator needs no more. It is tried again with the next trim, so an error is only told.
+func (l internalLog) trim(i int32, below kafka.Offset) {
+	p, err := l.partition(i)
+	if err == nil {
+		_, err = p.TrimTo(l.ctx, below)
+	}
+	if err != nil && l.ctx.Err() == nil {
+		l.logger.Warn("an internal topic could not be trimmed", "topic", l.topic, "partition", i, "below", below, "err", err)
+	}
+}
+
 // openCoordinators makes the coordinators of groups and transactions, whose shards come with the images, and returns who writes the
 // transactions' markers on this node.
 func (a *App) openCoordinators(set broker.Settings) (markers *txnmarker.Local) {
 	st := a.opts.Static
 	ctx, stop := context.WithCancel(context.Background())
-	log := func(topic string) internalLog { return internalLog{ctx, a.replicas, topic} }
+	log := func(topic string) internalLog { return internalLog{ctx, a.replicas, topic, a.opts.Logger} }
 	image := func() *metadata.Image { return a.loop.Image() }
 	a.groups = coordinator.New(coordinator.Options[*group.Shard]{
 		Topic: "__consumer_offsets", NodeID: a.node, Log: log("__consumer_offsets"), Image: image, Logger: a.opts.Logger,
+		OnEffect: func(_ int32, e any) { a.queues.OnGroupEffect(e) },
 		NewShard: func(reg *timeline.Registry, _ int32) *group.Shard {
 			return group.New(group.Env{Config: set.Group, OffsetCheckInterval: st.Duration("offsets.retention.check.interval.ms")}, reg)
 		},
 	})
 	a.onStop("groups", func(context.Context) error { a.groups.Close(); return nil })
+	a.openQueues(set, log(shareStateTopic))
 	markers = &txnmarker.Local{Replicas: a.replicas, Groups: a.groups, Now: time.Now}
 	a.txns = coordinator.New(coordinator.Options[*txn.Shard]{
 		Topic: txn.Topic, NodeID: a.node, Log: log(txn.Topic), Image: image, Logger: a.opts.Logger,

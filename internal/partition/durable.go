@@ -114,6 +114,7 @@ func (p *Partition) failWaiters(why error) {
 	for _, f := range fetches {
 		f.wake()
 	}
+	p.watchers.tell(kafka.NoOffset)
 }
 
 // Forget takes w off the appends that still wait here, because its time is out, and returns dst with their slots appended.

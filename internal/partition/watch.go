@@ -8,7 +8,7 @@ import (
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
-// watchers are told each new high watermark.
+// watchers are told each new high watermark, and NoOffset when who waits waits in vain.
 type watchers struct {
 	mu   sync.Mutex // guards changes of list; a leaf
 	list atomic.Pointer[[]*watcher]
@@ -37,7 +37,7 @@ func (w *watchers) change(fn func(list []*watcher) []*watcher) {
 }
 
 // OnHighWatermark calls fn with the high watermark of now and with each that follows, from goroutines of the engine and possibly with one that is
-// older than the last, until stop. fn must be quick. A call may be under way when stop returns. It does not open the log: until its first use that is at 0.
+// older than the last, until stop; with NoOffset when nothing that was appended before will be committed: the log has failed, or is led elsewhere. fn must be quick. A call may be under way when stop returns. It does not open the log: until its first use that is at 0.
 func (p *Partition) OnHighWatermark(fn func(kafka.Offset)) (stop func()) {
 	w := &watcher{fn}
 	p.watchers.change(func(list []*watcher) []*watcher { return append(list, w) })

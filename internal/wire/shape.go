@@ -11,7 +11,7 @@ type Field struct {
 	size     int // fixed: bytes
 	since    int16
 	until    int16 // 0: no end
-	elements Shape // structures: array, optional
+	elements Shape // structures: array, optional, struct
 }
 
 type fieldKind int8
@@ -23,6 +23,8 @@ const (
 	plainArray              // of fixed-size values
 	stringArray             // of strings
 	optionalField           // a structure behind a byte that is negative for null
+	structField             // a structure that is always there
+	bytesField              // bytes, nullable or not
 )
 
 // Fixed is a field of n bytes: 1 for a boolean or an int8, 16 for an id.
@@ -30,6 +32,9 @@ func Fixed(n int) Field { return Field{kind: fixedField, size: n} }
 
 // Text is a string, nullable or not.
 func Text() Field { return Field{kind: stringField} }
+
+// Bytes is a field of bytes, nullable or not. Decoders let it alias the body.
+func Bytes() Field { return Field{kind: bytesField} }
 
 // Array is an array of structures.
 func Array(of ...Field) Field { return Field{kind: arrayField, elements: of} }
@@ -42,6 +47,9 @@ func TextArray() Field { return Field{kind: stringArray} }
 
 // Optional is a structure that may be null.
 func Optional(of ...Field) Field { return Field{kind: optionalField, elements: of} }
+
+// Struct is a structure within another one.
+func Struct(of ...Field) Field { return Field{kind: structField, elements: of} }
 
 // Since says that the field is there from version v on.
 func (f Field) Since(v int16) Field { f.since = v; return f }
@@ -59,7 +67,7 @@ type Content struct {
 // What decoding costs, in bytes, from above: the largest element of a request with its string headers and pointers, and a map with one
 // entry for the tags of one structure.
 const (
-	elementCost = 160
+	elementCost = 240
 	tagCost     = 448
 )
 
@@ -95,6 +103,8 @@ func (w *walker) structure(s Shape) {
 			w.r.Span(f.size)
 		case stringField:
 			w.r.NullableString(w.flexible)
+		case bytesField:
+			w.r.NullableBytes(w.flexible)
 		case plainArray:
 			n := w.r.Count(w.flexible, f.size)
 			w.r.Span(n * f.size)
@@ -119,6 +129,8 @@ func (w *walker) structure(s Shape) {
 				w.content.Elements++
 				w.structure(f.elements)
 			}
+		case structField:
+			w.structure(f.elements)
 		}
 	}
 	if w.flexible {

@@ -13,6 +13,8 @@ var testShape = Shape{
 		TextArray().Until(1),
 	),
 	Optional(Text()).Since(2),
+	Bytes().Since(3),
+	Struct(Text()).Since(3),
 }
 
 // WIR-4: counts, tags and versions are counted as they are there.
@@ -29,6 +31,8 @@ func TestWalkCountsWhatIsThere(t *testing.T) {
 		{"both arrays", 1, false, []byte{0, 1, 0, 0, 0, 1, 0, 1, 'a', 0, 0, 0, 1, 9, 9, 9, 9, 0, 0, 0, 0}, Content{Elements: 2, Bytes: 21}, nil},
 		{"flexible with tags", 2, true, []byte{0, 1, 2, 2, 'a', 1, 1, 5, 1, 7, 0xff, 0}, Content{Elements: 1, Tags: 1, Bytes: 12}, nil},
 		{"optional is there", 2, true, []byte{0, 1, 1, 1, 2, 'x', 0, 0}, Content{Elements: 1, Bytes: 8}, nil},
+		{"bytes and a structure", 3, true, []byte{0, 1, 1, 0xff, 3, 7, 7, 2, 'x', 1, 5, 0, 0}, Content{Tags: 1, Bytes: 13}, nil},
+		{"bytes cut short", 3, false, []byte{0, 1, 0, 0, 0, 0, 0xff, 0, 0, 0, 9, 1}, Content{}, ErrMalformed},
 		{"null array", 2, true, []byte{0, 1, 0, 0xff, 0}, Content{Bytes: 5}, nil},
 		{"count too large", 0, false, []byte{0, 1, 0, 0, 0, 9, 0, 1, 'a'}, Content{}, ErrMalformed},
 		{"negative count", 0, false, []byte{0, 1, 0xff, 0xff, 0xff, 0xfe}, Content{}, ErrMalformed},
