@@ -451,7 +451,9 @@ type ConsumeRequest struct {
 	// The consumer's name, by which Subscribe remembered a topic for it.
 	Id    string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
-	// A label for now: offsets of groups are neither read nor stored yet, every Consume starts where it says.
+	// Start where the group goes on, unless offset or start_timestamp_ms says otherwise; partitions where it has committed nothing yet start
+	// at the oldest message. Acknowledge and UpdateOffset commit, reading does not. A member that has got its assignment by SyncGroup on this
+	// connection, and gives its member_id or client_id as id, reads what it was assigned until the group rebalances.
 	GroupId string `protobuf:"bytes,3,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	// Where to start in every partition read; -2: the oldest message, -1: only what comes from now on. Absent: -2. An offset that
 	// retention has deleted starts at the oldest message left.
@@ -694,11 +696,15 @@ func (x *ConsumeResponse) GetTombstone() bool {
 }
 
 type AcknowledgeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ConsumerId    string                 `protobuf:"bytes,1,opt,name=consumer_id,json=consumerId,proto3" json:"consumer_id,omitempty"`
-	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	Topic         string                 `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
-	GroupId       string                 `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who commits as a member of a group that it has joined gives its member_id, or the client_id it has joined with.
+	ConsumerId string `protobuf:"bytes,1,opt,name=consumer_id,json=consumerId,proto3" json:"consumer_id,omitempty"`
+	// As Consume has told it.
+	MessageId string `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// May be left out.
+	Topic string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Empty: the consumer is a group of its own, of the name consumer_id.
+	GroupId       string `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1030,11 +1036,15 @@ func (x *SubscribeResponse) GetMessage() string {
 }
 
 type UpdateOffsetRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ConsumerId    string                 `protobuf:"bytes,1,opt,name=consumer_id,json=consumerId,proto3" json:"consumer_id,omitempty"`
-	Topic         string                 `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
-	Offset        int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
-	GroupId       string                 `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	ConsumerId string                 `protobuf:"bytes,1,opt,name=consumer_id,json=consumerId,proto3" json:"consumer_id,omitempty"`
+	Topic      string                 `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Of the next message to read.
+	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Empty: the consumer is a group of its own, of the name consumer_id.
+	GroupId string `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// May be left out for a topic of one partition.
+	Partition     *int32 `protobuf:"varint,5,opt,name=partition,proto3,oneof" json:"partition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1095,6 +1105,13 @@ func (x *UpdateOffsetRequest) GetGroupId() string {
 		return x.GroupId
 	}
 	return ""
+}
+
+func (x *UpdateOffsetRequest) GetPartition() int32 {
+	if x != nil && x.Partition != nil {
+		return *x.Partition
+	}
+	return 0
 }
 
 type UpdateOffsetResponse struct {
@@ -1252,12 +1269,17 @@ type JoinGroupRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	GroupId string                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	// Empty at the first join.
-	MemberId      string   `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
-	ClientId      string   `protobuf:"bytes,3,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	ProtocolType  string   `protobuf:"bytes,4,opt,name=protocol_type,json=protocolType,proto3" json:"protocol_type,omitempty"`
-	Topics        []string `protobuf:"bytes,5,rep,name=topics,proto3" json:"topics,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MemberId string `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	ClientId string `protobuf:"bytes,3,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Empty: consumer.
+	ProtocolType string   `protobuf:"bytes,4,opt,name=protocol_type,json=protocolType,proto3" json:"protocol_type,omitempty"`
+	Topics       []string `protobuf:"bytes,5,rep,name=topics,proto3" json:"topics,omitempty"`
+	// How long the member may be silent before it has left. Absent: 45,000.
+	SessionTimeoutMs *int32 `protobuf:"varint,6,opt,name=session_timeout_ms,json=sessionTimeoutMs,proto3,oneof" json:"session_timeout_ms,omitempty"`
+	// How long the others wait for it when the group rebalances. Absent: 300,000.
+	RebalanceTimeoutMs *int32 `protobuf:"varint,7,opt,name=rebalance_timeout_ms,json=rebalanceTimeoutMs,proto3,oneof" json:"rebalance_timeout_ms,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *JoinGroupRequest) Reset() {
@@ -1325,21 +1347,90 @@ func (x *JoinGroupRequest) GetTopics() []string {
 	return nil
 }
 
-type JoinGroupResponse struct {
+func (x *JoinGroupRequest) GetSessionTimeoutMs() int32 {
+	if x != nil && x.SessionTimeoutMs != nil {
+		return *x.SessionTimeoutMs
+	}
+	return 0
+}
+
+func (x *JoinGroupRequest) GetRebalanceTimeoutMs() int32 {
+	if x != nil && x.RebalanceTimeoutMs != nil {
+		return *x.RebalanceTimeoutMs
+	}
+	return 0
+}
+
+// GroupMember is a member of a group, with what it wants to read.
+type GroupMember struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
-	MemberId      string                 `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
-	LeaderId      string                 `protobuf:"bytes,3,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
-	GenerationId  int32                  `protobuf:"varint,4,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
-	ProtocolName  string                 `protobuf:"bytes,5,opt,name=protocol_name,json=protocolName,proto3" json:"protocol_name,omitempty"`
-	Message       string                 `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	MemberId      string                 `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	Topics        []string               `protobuf:"bytes,2,rep,name=topics,proto3" json:"topics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMember) Reset() {
+	*x = GroupMember{}
+	mi := &file_api_rafka_rafka_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMember) ProtoMessage() {}
+
+func (x *GroupMember) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rafka_rafka_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMember.ProtoReflect.Descriptor instead.
+func (*GroupMember) Descriptor() ([]byte, []int) {
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GroupMember) GetMemberId() string {
+	if x != nil {
+		return x.MemberId
+	}
+	return ""
+}
+
+func (x *GroupMember) GetTopics() []string {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+type JoinGroupResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Success      bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	MemberId     string                 `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	LeaderId     string                 `protobuf:"bytes,3,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	GenerationId int32                  `protobuf:"varint,4,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	ProtocolName string                 `protobuf:"bytes,5,opt,name=protocol_name,json=protocolName,proto3" json:"protocol_name,omitempty"`
+	Message      string                 `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	// For the leader only: all members.
+	Members       []*GroupMember `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinGroupResponse) Reset() {
 	*x = JoinGroupResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[16]
+	mi := &file_api_rafka_rafka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1442,7 @@ func (x *JoinGroupResponse) String() string {
 func (*JoinGroupResponse) ProtoMessage() {}
 
 func (x *JoinGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[16]
+	mi := &file_api_rafka_rafka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1455,7 @@ func (x *JoinGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinGroupResponse.ProtoReflect.Descriptor instead.
 func (*JoinGroupResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{16}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JoinGroupResponse) GetSuccess() bool {
@@ -1409,12 +1500,73 @@ func (x *JoinGroupResponse) GetMessage() string {
 	return ""
 }
 
+func (x *JoinGroupResponse) GetMembers() []*GroupMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// Assignment is what a member is to read, in short.
+type Assignment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topic         string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partitions    []int32                `protobuf:"varint,2,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Assignment) Reset() {
+	*x = Assignment{}
+	mi := &file_api_rafka_rafka_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Assignment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Assignment) ProtoMessage() {}
+
+func (x *Assignment) ProtoReflect() protoreflect.Message {
+	mi := &file_api_rafka_rafka_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
+func (*Assignment) Descriptor() ([]byte, []int) {
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Assignment) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Assignment) GetPartitions() []int32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
 type SyncGroupRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	GroupId      string                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	MemberId     string                 `protobuf:"bytes,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	GenerationId int32                  `protobuf:"varint,3,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
-	// From the leader only.
+	// From the leader only, and only if it does not want the broker's: by member_id, for each what it gets as its assignment. Kafka's clients
+	// expect it in the format of their consumer protocol.
 	GroupAssignment map[string][]byte `protobuf:"bytes,4,rep,name=group_assignment,json=groupAssignment,proto3" json:"group_assignment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1422,7 +1574,7 @@ type SyncGroupRequest struct {
 
 func (x *SyncGroupRequest) Reset() {
 	*x = SyncGroupRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[17]
+	mi := &file_api_rafka_rafka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1586,7 @@ func (x *SyncGroupRequest) String() string {
 func (*SyncGroupRequest) ProtoMessage() {}
 
 func (x *SyncGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[17]
+	mi := &file_api_rafka_rafka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1599,7 @@ func (x *SyncGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncGroupRequest.ProtoReflect.Descriptor instead.
 func (*SyncGroupRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{17}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SyncGroupRequest) GetGroupId() string {
@@ -1479,17 +1631,20 @@ func (x *SyncGroupRequest) GetGroupAssignment() map[string][]byte {
 }
 
 type SyncGroupResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
-	Assignment    []byte                 `protobuf:"bytes,2,opt,name=assignment,proto3" json:"assignment,omitempty"`
-	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Success bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	// As the leader has given it; from the broker in the format of Kafka's consumer protocol.
+	Assignment []byte `protobuf:"bytes,2,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	Message    string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// The same decoded, if it has that format.
+	Assigned      []*Assignment `protobuf:"bytes,4,rep,name=assigned,proto3" json:"assigned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SyncGroupResponse) Reset() {
 	*x = SyncGroupResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[18]
+	mi := &file_api_rafka_rafka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1656,7 @@ func (x *SyncGroupResponse) String() string {
 func (*SyncGroupResponse) ProtoMessage() {}
 
 func (x *SyncGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[18]
+	mi := &file_api_rafka_rafka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1669,7 @@ func (x *SyncGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncGroupResponse.ProtoReflect.Descriptor instead.
 func (*SyncGroupResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{18}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SyncGroupResponse) GetSuccess() bool {
@@ -1538,6 +1693,13 @@ func (x *SyncGroupResponse) GetMessage() string {
 	return ""
 }
 
+func (x *SyncGroupResponse) GetAssigned() []*Assignment {
+	if x != nil {
+		return x.Assigned
+	}
+	return nil
+}
+
 type HeartbeatRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	GroupId       string                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
@@ -1549,7 +1711,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[19]
+	mi := &file_api_rafka_rafka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1723,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[19]
+	mi := &file_api_rafka_rafka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1736,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{19}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HeartbeatRequest) GetGroupId() string {
@@ -1609,7 +1771,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[20]
+	mi := &file_api_rafka_rafka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1783,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[20]
+	mi := &file_api_rafka_rafka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1796,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{20}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HeartbeatResponse) GetSuccess() bool {
@@ -1665,7 +1827,7 @@ type ForwardMessageRequest struct {
 
 func (x *ForwardMessageRequest) Reset() {
 	*x = ForwardMessageRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[21]
+	mi := &file_api_rafka_rafka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1839,7 @@ func (x *ForwardMessageRequest) String() string {
 func (*ForwardMessageRequest) ProtoMessage() {}
 
 func (x *ForwardMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[21]
+	mi := &file_api_rafka_rafka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1852,7 @@ func (x *ForwardMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForwardMessageRequest.ProtoReflect.Descriptor instead.
 func (*ForwardMessageRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{21}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ForwardMessageRequest) GetFromBrokerId() string {
@@ -1746,7 +1908,7 @@ type ForwardMessageResponse struct {
 
 func (x *ForwardMessageResponse) Reset() {
 	*x = ForwardMessageResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[22]
+	mi := &file_api_rafka_rafka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1920,7 @@ func (x *ForwardMessageResponse) String() string {
 func (*ForwardMessageResponse) ProtoMessage() {}
 
 func (x *ForwardMessageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[22]
+	mi := &file_api_rafka_rafka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1933,7 @@ func (x *ForwardMessageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForwardMessageResponse.ProtoReflect.Descriptor instead.
 func (*ForwardMessageResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{22}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ForwardMessageResponse) GetSuccess() bool {
@@ -1809,7 +1971,7 @@ type BrokerInfo struct {
 
 func (x *BrokerInfo) Reset() {
 	*x = BrokerInfo{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[23]
+	mi := &file_api_rafka_rafka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1983,7 @@ func (x *BrokerInfo) String() string {
 func (*BrokerInfo) ProtoMessage() {}
 
 func (x *BrokerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[23]
+	mi := &file_api_rafka_rafka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +1996,7 @@ func (x *BrokerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerInfo.ProtoReflect.Descriptor instead.
 func (*BrokerInfo) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{23}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BrokerInfo) GetBrokerId() string {
@@ -1888,7 +2050,7 @@ type GetClusterInfoRequest struct {
 
 func (x *GetClusterInfoRequest) Reset() {
 	*x = GetClusterInfoRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[24]
+	mi := &file_api_rafka_rafka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +2062,7 @@ func (x *GetClusterInfoRequest) String() string {
 func (*GetClusterInfoRequest) ProtoMessage() {}
 
 func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[24]
+	mi := &file_api_rafka_rafka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2075,7 @@ func (x *GetClusterInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{24}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetClusterInfoRequest) GetRequestingBrokerId() string {
@@ -1934,7 +2096,7 @@ type GetClusterInfoResponse struct {
 
 func (x *GetClusterInfoResponse) Reset() {
 	*x = GetClusterInfoResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[25]
+	mi := &file_api_rafka_rafka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2108,7 @@ func (x *GetClusterInfoResponse) String() string {
 func (*GetClusterInfoResponse) ProtoMessage() {}
 
 func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[25]
+	mi := &file_api_rafka_rafka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2121,7 @@ func (x *GetClusterInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterInfoResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{25}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetClusterInfoResponse) GetBrokers() []*BrokerInfo {
@@ -1996,7 +2158,7 @@ type JoinClusterRequest struct {
 
 func (x *JoinClusterRequest) Reset() {
 	*x = JoinClusterRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[26]
+	mi := &file_api_rafka_rafka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2170,7 @@ func (x *JoinClusterRequest) String() string {
 func (*JoinClusterRequest) ProtoMessage() {}
 
 func (x *JoinClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[26]
+	mi := &file_api_rafka_rafka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2183,7 @@ func (x *JoinClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinClusterRequest.ProtoReflect.Descriptor instead.
 func (*JoinClusterRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{26}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JoinClusterRequest) GetBrokerId() string {
@@ -2070,7 +2232,7 @@ type JoinClusterResponse struct {
 
 func (x *JoinClusterResponse) Reset() {
 	*x = JoinClusterResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[27]
+	mi := &file_api_rafka_rafka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2244,7 @@ func (x *JoinClusterResponse) String() string {
 func (*JoinClusterResponse) ProtoMessage() {}
 
 func (x *JoinClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[27]
+	mi := &file_api_rafka_rafka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2257,7 @@ func (x *JoinClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinClusterResponse.ProtoReflect.Descriptor instead.
 func (*JoinClusterResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{27}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JoinClusterResponse) GetSuccess() bool {
@@ -2128,7 +2290,7 @@ type HealthCheckRequest struct {
 
 func (x *HealthCheckRequest) Reset() {
 	*x = HealthCheckRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[28]
+	mi := &file_api_rafka_rafka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2302,7 @@ func (x *HealthCheckRequest) String() string {
 func (*HealthCheckRequest) ProtoMessage() {}
 
 func (x *HealthCheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[28]
+	mi := &file_api_rafka_rafka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2315,7 @@ func (x *HealthCheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheckRequest.ProtoReflect.Descriptor instead.
 func (*HealthCheckRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{28}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HealthCheckRequest) GetBrokerId() string {
@@ -2175,7 +2337,7 @@ type HealthCheckResponse struct {
 
 func (x *HealthCheckResponse) Reset() {
 	*x = HealthCheckResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[29]
+	mi := &file_api_rafka_rafka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2349,7 @@ func (x *HealthCheckResponse) String() string {
 func (*HealthCheckResponse) ProtoMessage() {}
 
 func (x *HealthCheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[29]
+	mi := &file_api_rafka_rafka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2362,7 @@ func (x *HealthCheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheckResponse.ProtoReflect.Descriptor instead.
 func (*HealthCheckResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{29}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HealthCheckResponse) GetHealthy() bool {
@@ -2236,7 +2398,7 @@ type GossipMessageRequest struct {
 
 func (x *GossipMessageRequest) Reset() {
 	*x = GossipMessageRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[30]
+	mi := &file_api_rafka_rafka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2410,7 @@ func (x *GossipMessageRequest) String() string {
 func (*GossipMessageRequest) ProtoMessage() {}
 
 func (x *GossipMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[30]
+	mi := &file_api_rafka_rafka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2423,7 @@ func (x *GossipMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GossipMessageRequest.ProtoReflect.Descriptor instead.
 func (*GossipMessageRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{30}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GossipMessageRequest) GetFromNodeId() string {
@@ -2302,7 +2464,7 @@ type GossipMessageResponse struct {
 
 func (x *GossipMessageResponse) Reset() {
 	*x = GossipMessageResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[31]
+	mi := &file_api_rafka_rafka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2476,7 @@ func (x *GossipMessageResponse) String() string {
 func (*GossipMessageResponse) ProtoMessage() {}
 
 func (x *GossipMessageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[31]
+	mi := &file_api_rafka_rafka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2489,7 @@ func (x *GossipMessageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GossipMessageResponse.ProtoReflect.Descriptor instead.
 func (*GossipMessageResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{31}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GossipMessageResponse) GetSuccess() bool {
@@ -2361,7 +2523,7 @@ type MeshNodeInfo struct {
 
 func (x *MeshNodeInfo) Reset() {
 	*x = MeshNodeInfo{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[32]
+	mi := &file_api_rafka_rafka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +2535,7 @@ func (x *MeshNodeInfo) String() string {
 func (*MeshNodeInfo) ProtoMessage() {}
 
 func (x *MeshNodeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[32]
+	mi := &file_api_rafka_rafka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +2548,7 @@ func (x *MeshNodeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MeshNodeInfo.ProtoReflect.Descriptor instead.
 func (*MeshNodeInfo) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{32}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MeshNodeInfo) GetNodeId() string {
@@ -2454,7 +2616,7 @@ type GetMeshTopologyRequest struct {
 
 func (x *GetMeshTopologyRequest) Reset() {
 	*x = GetMeshTopologyRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[33]
+	mi := &file_api_rafka_rafka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2628,7 @@ func (x *GetMeshTopologyRequest) String() string {
 func (*GetMeshTopologyRequest) ProtoMessage() {}
 
 func (x *GetMeshTopologyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[33]
+	mi := &file_api_rafka_rafka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2641,7 @@ func (x *GetMeshTopologyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeshTopologyRequest.ProtoReflect.Descriptor instead.
 func (*GetMeshTopologyRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{33}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetMeshTopologyRequest) GetRequestingNodeId() string {
@@ -2500,7 +2662,7 @@ type GetMeshTopologyResponse struct {
 
 func (x *GetMeshTopologyResponse) Reset() {
 	*x = GetMeshTopologyResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[34]
+	mi := &file_api_rafka_rafka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2674,7 @@ func (x *GetMeshTopologyResponse) String() string {
 func (*GetMeshTopologyResponse) ProtoMessage() {}
 
 func (x *GetMeshTopologyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[34]
+	mi := &file_api_rafka_rafka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2687,7 @@ func (x *GetMeshTopologyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeshTopologyResponse.ProtoReflect.Descriptor instead.
 func (*GetMeshTopologyResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{34}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetMeshTopologyResponse) GetNodes() []*MeshNodeInfo {
@@ -2563,7 +2725,7 @@ type JoinMeshRequest struct {
 
 func (x *JoinMeshRequest) Reset() {
 	*x = JoinMeshRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[35]
+	mi := &file_api_rafka_rafka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2737,7 @@ func (x *JoinMeshRequest) String() string {
 func (*JoinMeshRequest) ProtoMessage() {}
 
 func (x *JoinMeshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[35]
+	mi := &file_api_rafka_rafka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2750,7 @@ func (x *JoinMeshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinMeshRequest.ProtoReflect.Descriptor instead.
 func (*JoinMeshRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{35}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *JoinMeshRequest) GetNodeId() string {
@@ -2644,7 +2806,7 @@ type JoinMeshResponse struct {
 
 func (x *JoinMeshResponse) Reset() {
 	*x = JoinMeshResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[36]
+	mi := &file_api_rafka_rafka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +2818,7 @@ func (x *JoinMeshResponse) String() string {
 func (*JoinMeshResponse) ProtoMessage() {}
 
 func (x *JoinMeshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[36]
+	mi := &file_api_rafka_rafka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2669,7 +2831,7 @@ func (x *JoinMeshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinMeshResponse.ProtoReflect.Descriptor instead.
 func (*JoinMeshResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{36}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *JoinMeshResponse) GetSuccess() bool {
@@ -2702,7 +2864,7 @@ type LeaveMeshRequest struct {
 
 func (x *LeaveMeshRequest) Reset() {
 	*x = LeaveMeshRequest{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[37]
+	mi := &file_api_rafka_rafka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2714,7 +2876,7 @@ func (x *LeaveMeshRequest) String() string {
 func (*LeaveMeshRequest) ProtoMessage() {}
 
 func (x *LeaveMeshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[37]
+	mi := &file_api_rafka_rafka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +2889,7 @@ func (x *LeaveMeshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveMeshRequest.ProtoReflect.Descriptor instead.
 func (*LeaveMeshRequest) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{37}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *LeaveMeshRequest) GetNodeId() string {
@@ -2747,7 +2909,7 @@ type LeaveMeshResponse struct {
 
 func (x *LeaveMeshResponse) Reset() {
 	*x = LeaveMeshResponse{}
-	mi := &file_api_rafka_rafka_proto_msgTypes[38]
+	mi := &file_api_rafka_rafka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2759,7 +2921,7 @@ func (x *LeaveMeshResponse) String() string {
 func (*LeaveMeshResponse) ProtoMessage() {}
 
 func (x *LeaveMeshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_rafka_rafka_proto_msgTypes[38]
+	mi := &file_api_rafka_rafka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2772,7 +2934,7 @@ func (x *LeaveMeshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveMeshResponse.ProtoReflect.Descriptor instead.
 func (*LeaveMeshResponse) Descriptor() ([]byte, []int) {
-	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{38}
+	return file_api_rafka_rafka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LeaveMeshResponse) GetSuccess() bool {
@@ -2879,13 +3041,16 @@ const file_api_rafka_rafka_proto_rawDesc = "" +
 	"\bgroup_id\x18\x03 \x01(\tR\agroupId\"G\n" +
 	"\x11SubscribeResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x7f\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xb0\x01\n" +
 	"\x13UpdateOffsetRequest\x12\x1f\n" +
 	"\vconsumer_id\x18\x01 \x01(\tR\n" +
 	"consumerId\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x19\n" +
-	"\bgroup_id\x18\x04 \x01(\tR\agroupId\"J\n" +
+	"\bgroup_id\x18\x04 \x01(\tR\agroupId\x12!\n" +
+	"\tpartition\x18\x05 \x01(\x05H\x00R\tpartition\x88\x01\x01B\f\n" +
+	"\n" +
+	"_partition\"J\n" +
 	"\x14UpdateOffsetResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x13\n" +
@@ -2894,20 +3059,34 @@ const file_api_rafka_rafka_proto_rawDesc = "" +
 	"\x0etotal_messages\x18\x01 \x01(\x04R\rtotalMessages\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
 	"totalBytes\x125\n" +
-	"\x17oldest_message_age_secs\x18\x03 \x01(\x04R\x14oldestMessageAgeSecs\"\xa4\x01\n" +
+	"\x17oldest_message_age_secs\x18\x03 \x01(\x04R\x14oldestMessageAgeSecs\"\xbe\x02\n" +
 	"\x10JoinGroupRequest\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x1b\n" +
 	"\tmember_id\x18\x02 \x01(\tR\bmemberId\x12\x1b\n" +
 	"\tclient_id\x18\x03 \x01(\tR\bclientId\x12#\n" +
 	"\rprotocol_type\x18\x04 \x01(\tR\fprotocolType\x12\x16\n" +
-	"\x06topics\x18\x05 \x03(\tR\x06topics\"\xcb\x01\n" +
+	"\x06topics\x18\x05 \x03(\tR\x06topics\x121\n" +
+	"\x12session_timeout_ms\x18\x06 \x01(\x05H\x00R\x10sessionTimeoutMs\x88\x01\x01\x125\n" +
+	"\x14rebalance_timeout_ms\x18\a \x01(\x05H\x01R\x12rebalanceTimeoutMs\x88\x01\x01B\x15\n" +
+	"\x13_session_timeout_msB\x17\n" +
+	"\x15_rebalance_timeout_ms\"B\n" +
+	"\vGroupMember\x12\x1b\n" +
+	"\tmember_id\x18\x01 \x01(\tR\bmemberId\x12\x16\n" +
+	"\x06topics\x18\x02 \x03(\tR\x06topics\"\xf9\x01\n" +
 	"\x11JoinGroupResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x1b\n" +
 	"\tmember_id\x18\x02 \x01(\tR\bmemberId\x12\x1b\n" +
 	"\tleader_id\x18\x03 \x01(\tR\bleaderId\x12#\n" +
 	"\rgeneration_id\x18\x04 \x01(\x05R\fgenerationId\x12#\n" +
 	"\rprotocol_name\x18\x05 \x01(\tR\fprotocolName\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\"\x8c\x02\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x12,\n" +
+	"\amembers\x18\a \x03(\v2\x12.rafka.GroupMemberR\amembers\"B\n" +
+	"\n" +
+	"Assignment\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x02 \x03(\x05R\n" +
+	"partitions\"\x8c\x02\n" +
 	"\x10SyncGroupRequest\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x1b\n" +
 	"\tmember_id\x18\x02 \x01(\tR\bmemberId\x12#\n" +
@@ -2915,13 +3094,14 @@ const file_api_rafka_rafka_proto_rawDesc = "" +
 	"\x10group_assignment\x18\x04 \x03(\v2,.rafka.SyncGroupRequest.GroupAssignmentEntryR\x0fgroupAssignment\x1aB\n" +
 	"\x14GroupAssignmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"g\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x96\x01\n" +
 	"\x11SyncGroupResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x1e\n" +
 	"\n" +
 	"assignment\x18\x02 \x01(\fR\n" +
 	"assignment\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"o\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12-\n" +
+	"\bassigned\x18\x04 \x03(\v2\x11.rafka.AssignmentR\bassigned\"o\n" +
 	"\x10HeartbeatRequest\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\x12\x1b\n" +
 	"\tmember_id\x18\x02 \x01(\tR\bmemberId\x12#\n" +
@@ -3070,7 +3250,7 @@ func file_api_rafka_rafka_proto_rawDescGZIP() []byte {
 }
 
 var file_api_rafka_rafka_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_api_rafka_rafka_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_api_rafka_rafka_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_api_rafka_rafka_proto_goTypes = []any{
 	(Partitioner)(0),                // 0: rafka.Partitioner
 	(ClientType)(0),                 // 1: rafka.ClientType
@@ -3091,87 +3271,91 @@ var file_api_rafka_rafka_proto_goTypes = []any{
 	(*GetMetricsRequest)(nil),       // 16: rafka.GetMetricsRequest
 	(*GetMetricsResponse)(nil),      // 17: rafka.GetMetricsResponse
 	(*JoinGroupRequest)(nil),        // 18: rafka.JoinGroupRequest
-	(*JoinGroupResponse)(nil),       // 19: rafka.JoinGroupResponse
-	(*SyncGroupRequest)(nil),        // 20: rafka.SyncGroupRequest
-	(*SyncGroupResponse)(nil),       // 21: rafka.SyncGroupResponse
-	(*HeartbeatRequest)(nil),        // 22: rafka.HeartbeatRequest
-	(*HeartbeatResponse)(nil),       // 23: rafka.HeartbeatResponse
-	(*ForwardMessageRequest)(nil),   // 24: rafka.ForwardMessageRequest
-	(*ForwardMessageResponse)(nil),  // 25: rafka.ForwardMessageResponse
-	(*BrokerInfo)(nil),              // 26: rafka.BrokerInfo
-	(*GetClusterInfoRequest)(nil),   // 27: rafka.GetClusterInfoRequest
-	(*GetClusterInfoResponse)(nil),  // 28: rafka.GetClusterInfoResponse
-	(*JoinClusterRequest)(nil),      // 29: rafka.JoinClusterRequest
-	(*JoinClusterResponse)(nil),     // 30: rafka.JoinClusterResponse
-	(*HealthCheckRequest)(nil),      // 31: rafka.HealthCheckRequest
-	(*HealthCheckResponse)(nil),     // 32: rafka.HealthCheckResponse
-	(*GossipMessageRequest)(nil),    // 33: rafka.GossipMessageRequest
-	(*GossipMessageResponse)(nil),   // 34: rafka.GossipMessageResponse
-	(*MeshNodeInfo)(nil),            // 35: rafka.MeshNodeInfo
-	(*GetMeshTopologyRequest)(nil),  // 36: rafka.GetMeshTopologyRequest
-	(*GetMeshTopologyResponse)(nil), // 37: rafka.GetMeshTopologyResponse
-	(*JoinMeshRequest)(nil),         // 38: rafka.JoinMeshRequest
-	(*JoinMeshResponse)(nil),        // 39: rafka.JoinMeshResponse
-	(*LeaveMeshRequest)(nil),        // 40: rafka.LeaveMeshRequest
-	(*LeaveMeshResponse)(nil),       // 41: rafka.LeaveMeshResponse
-	nil,                             // 42: rafka.SyncGroupRequest.GroupAssignmentEntry
-	nil,                             // 43: rafka.MeshNodeInfo.MetadataEntry
-	nil,                             // 44: rafka.GetMeshTopologyResponse.PartitionOwnersEntry
+	(*GroupMember)(nil),             // 19: rafka.GroupMember
+	(*JoinGroupResponse)(nil),       // 20: rafka.JoinGroupResponse
+	(*Assignment)(nil),              // 21: rafka.Assignment
+	(*SyncGroupRequest)(nil),        // 22: rafka.SyncGroupRequest
+	(*SyncGroupResponse)(nil),       // 23: rafka.SyncGroupResponse
+	(*HeartbeatRequest)(nil),        // 24: rafka.HeartbeatRequest
+	(*HeartbeatResponse)(nil),       // 25: rafka.HeartbeatResponse
+	(*ForwardMessageRequest)(nil),   // 26: rafka.ForwardMessageRequest
+	(*ForwardMessageResponse)(nil),  // 27: rafka.ForwardMessageResponse
+	(*BrokerInfo)(nil),              // 28: rafka.BrokerInfo
+	(*GetClusterInfoRequest)(nil),   // 29: rafka.GetClusterInfoRequest
+	(*GetClusterInfoResponse)(nil),  // 30: rafka.GetClusterInfoResponse
+	(*JoinClusterRequest)(nil),      // 31: rafka.JoinClusterRequest
+	(*JoinClusterResponse)(nil),     // 32: rafka.JoinClusterResponse
+	(*HealthCheckRequest)(nil),      // 33: rafka.HealthCheckRequest
+	(*HealthCheckResponse)(nil),     // 34: rafka.HealthCheckResponse
+	(*GossipMessageRequest)(nil),    // 35: rafka.GossipMessageRequest
+	(*GossipMessageResponse)(nil),   // 36: rafka.GossipMessageResponse
+	(*MeshNodeInfo)(nil),            // 37: rafka.MeshNodeInfo
+	(*GetMeshTopologyRequest)(nil),  // 38: rafka.GetMeshTopologyRequest
+	(*GetMeshTopologyResponse)(nil), // 39: rafka.GetMeshTopologyResponse
+	(*JoinMeshRequest)(nil),         // 40: rafka.JoinMeshRequest
+	(*JoinMeshResponse)(nil),        // 41: rafka.JoinMeshResponse
+	(*LeaveMeshRequest)(nil),        // 42: rafka.LeaveMeshRequest
+	(*LeaveMeshResponse)(nil),       // 43: rafka.LeaveMeshResponse
+	nil,                             // 44: rafka.SyncGroupRequest.GroupAssignmentEntry
+	nil,                             // 45: rafka.MeshNodeInfo.MetadataEntry
+	nil,                             // 46: rafka.GetMeshTopologyResponse.PartitionOwnersEntry
 }
 var file_api_rafka_rafka_proto_depIdxs = []int32{
 	3,  // 0: rafka.PublishRequest.headers:type_name -> rafka.Header
 	0,  // 1: rafka.PublishRequest.partitioner:type_name -> rafka.Partitioner
 	3,  // 2: rafka.ConsumeResponse.headers:type_name -> rafka.Header
 	1,  // 3: rafka.RegisterRequest.client_type:type_name -> rafka.ClientType
-	42, // 4: rafka.SyncGroupRequest.group_assignment:type_name -> rafka.SyncGroupRequest.GroupAssignmentEntry
-	26, // 5: rafka.GetClusterInfoResponse.brokers:type_name -> rafka.BrokerInfo
-	26, // 6: rafka.JoinClusterResponse.existing_brokers:type_name -> rafka.BrokerInfo
-	2,  // 7: rafka.GossipMessageRequest.message_type:type_name -> rafka.GossipMessageType
-	43, // 8: rafka.MeshNodeInfo.metadata:type_name -> rafka.MeshNodeInfo.MetadataEntry
-	35, // 9: rafka.GetMeshTopologyResponse.nodes:type_name -> rafka.MeshNodeInfo
-	44, // 10: rafka.GetMeshTopologyResponse.partition_owners:type_name -> rafka.GetMeshTopologyResponse.PartitionOwnersEntry
-	35, // 11: rafka.JoinMeshResponse.existing_nodes:type_name -> rafka.MeshNodeInfo
-	4,  // 12: rafka.BrokerService.Publish:input_type -> rafka.PublishRequest
-	6,  // 13: rafka.BrokerService.Consume:input_type -> rafka.ConsumeRequest
-	8,  // 14: rafka.BrokerService.Acknowledge:input_type -> rafka.AcknowledgeRequest
-	10, // 15: rafka.BrokerService.Register:input_type -> rafka.RegisterRequest
-	12, // 16: rafka.BrokerService.Subscribe:input_type -> rafka.SubscribeRequest
-	14, // 17: rafka.BrokerService.UpdateOffset:input_type -> rafka.UpdateOffsetRequest
-	16, // 18: rafka.BrokerService.GetMetrics:input_type -> rafka.GetMetricsRequest
-	24, // 19: rafka.BrokerService.ForwardMessage:input_type -> rafka.ForwardMessageRequest
-	27, // 20: rafka.BrokerService.GetClusterInfo:input_type -> rafka.GetClusterInfoRequest
-	29, // 21: rafka.BrokerService.JoinCluster:input_type -> rafka.JoinClusterRequest
-	31, // 22: rafka.BrokerService.HealthCheck:input_type -> rafka.HealthCheckRequest
-	33, // 23: rafka.BrokerService.GossipMessage:input_type -> rafka.GossipMessageRequest
-	36, // 24: rafka.BrokerService.GetMeshTopology:input_type -> rafka.GetMeshTopologyRequest
-	38, // 25: rafka.BrokerService.JoinMesh:input_type -> rafka.JoinMeshRequest
-	40, // 26: rafka.BrokerService.LeaveMesh:input_type -> rafka.LeaveMeshRequest
-	18, // 27: rafka.BrokerService.JoinGroup:input_type -> rafka.JoinGroupRequest
-	20, // 28: rafka.BrokerService.SyncGroup:input_type -> rafka.SyncGroupRequest
-	22, // 29: rafka.BrokerService.Heartbeat:input_type -> rafka.HeartbeatRequest
-	5,  // 30: rafka.BrokerService.Publish:output_type -> rafka.PublishResponse
-	7,  // 31: rafka.BrokerService.Consume:output_type -> rafka.ConsumeResponse
-	9,  // 32: rafka.BrokerService.Acknowledge:output_type -> rafka.AcknowledgeResponse
-	11, // 33: rafka.BrokerService.Register:output_type -> rafka.RegisterResponse
-	13, // 34: rafka.BrokerService.Subscribe:output_type -> rafka.SubscribeResponse
-	15, // 35: rafka.BrokerService.UpdateOffset:output_type -> rafka.UpdateOffsetResponse
-	17, // 36: rafka.BrokerService.GetMetrics:output_type -> rafka.GetMetricsResponse
-	25, // 37: rafka.BrokerService.ForwardMessage:output_type -> rafka.ForwardMessageResponse
-	28, // 38: rafka.BrokerService.GetClusterInfo:output_type -> rafka.GetClusterInfoResponse
-	30, // 39: rafka.BrokerService.JoinCluster:output_type -> rafka.JoinClusterResponse
-	32, // 40: rafka.BrokerService.HealthCheck:output_type -> rafka.HealthCheckResponse
-	34, // 41: rafka.BrokerService.GossipMessage:output_type -> rafka.GossipMessageResponse
-	37, // 42: rafka.BrokerService.GetMeshTopology:output_type -> rafka.GetMeshTopologyResponse
-	39, // 43: rafka.BrokerService.JoinMesh:output_type -> rafka.JoinMeshResponse
-	41, // 44: rafka.BrokerService.LeaveMesh:output_type -> rafka.LeaveMeshResponse
-	19, // 45: rafka.BrokerService.JoinGroup:output_type -> rafka.JoinGroupResponse
-	21, // 46: rafka.BrokerService.SyncGroup:output_type -> rafka.SyncGroupResponse
-	23, // 47: rafka.BrokerService.Heartbeat:output_type -> rafka.HeartbeatResponse
-	30, // [30:48] is the sub-list for method output_type
-	12, // [12:30] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	19, // 4: rafka.JoinGroupResponse.members:type_name -> rafka.GroupMember
+	44, // 5: rafka.SyncGroupRequest.group_assignment:type_name -> rafka.SyncGroupRequest.GroupAssignmentEntry
+	21, // 6: rafka.SyncGroupResponse.assigned:type_name -> rafka.Assignment
+	28, // 7: rafka.GetClusterInfoResponse.brokers:type_name -> rafka.BrokerInfo
+	28, // 8: rafka.JoinClusterResponse.existing_brokers:type_name -> rafka.BrokerInfo
+	2,  // 9: rafka.GossipMessageRequest.message_type:type_name -> rafka.GossipMessageType
+	45, // 10: rafka.MeshNodeInfo.metadata:type_name -> rafka.MeshNodeInfo.MetadataEntry
+	37, // 11: rafka.GetMeshTopologyResponse.nodes:type_name -> rafka.MeshNodeInfo
+	46, // 12: rafka.GetMeshTopologyResponse.partition_owners:type_name -> rafka.GetMeshTopologyResponse.PartitionOwnersEntry
+	37, // 13: rafka.JoinMeshResponse.existing_nodes:type_name -> rafka.MeshNodeInfo
+	4,  // 14: rafka.BrokerService.Publish:input_type -> rafka.PublishRequest
+	6,  // 15: rafka.BrokerService.Consume:input_type -> rafka.ConsumeRequest
+	8,  // 16: rafka.BrokerService.Acknowledge:input_type -> rafka.AcknowledgeRequest
+	10, // 17: rafka.BrokerService.Register:input_type -> rafka.RegisterRequest
+	12, // 18: rafka.BrokerService.Subscribe:input_type -> rafka.SubscribeRequest
+	14, // 19: rafka.BrokerService.UpdateOffset:input_type -> rafka.UpdateOffsetRequest
+	16, // 20: rafka.BrokerService.GetMetrics:input_type -> rafka.GetMetricsRequest
+	26, // 21: rafka.BrokerService.ForwardMessage:input_type -> rafka.ForwardMessageRequest
+	29, // 22: rafka.BrokerService.GetClusterInfo:input_type -> rafka.GetClusterInfoRequest
+	31, // 23: rafka.BrokerService.JoinCluster:input_type -> rafka.JoinClusterRequest
+	33, // 24: rafka.BrokerService.HealthCheck:input_type -> rafka.HealthCheckRequest
+	35, // 25: rafka.BrokerService.GossipMessage:input_type -> rafka.GossipMessageRequest
+	38, // 26: rafka.BrokerService.GetMeshTopology:input_type -> rafka.GetMeshTopologyRequest
+	40, // 27: rafka.BrokerService.JoinMesh:input_type -> rafka.JoinMeshRequest
+	42, // 28: rafka.BrokerService.LeaveMesh:input_type -> rafka.LeaveMeshRequest
+	18, // 29: rafka.BrokerService.JoinGroup:input_type -> rafka.JoinGroupRequest
+	22, // 30: rafka.BrokerService.SyncGroup:input_type -> rafka.SyncGroupRequest
+	24, // 31: rafka.BrokerService.Heartbeat:input_type -> rafka.HeartbeatRequest
+	5,  // 32: rafka.BrokerService.Publish:output_type -> rafka.PublishResponse
+	7,  // 33: rafka.BrokerService.Consume:output_type -> rafka.ConsumeResponse
+	9,  // 34: rafka.BrokerService.Acknowledge:output_type -> rafka.AcknowledgeResponse
+	11, // 35: rafka.BrokerService.Register:output_type -> rafka.RegisterResponse
+	13, // 36: rafka.BrokerService.Subscribe:output_type -> rafka.SubscribeResponse
+	15, // 37: rafka.BrokerService.UpdateOffset:output_type -> rafka.UpdateOffsetResponse
+	17, // 38: rafka.BrokerService.GetMetrics:output_type -> rafka.GetMetricsResponse
+	27, // 39: rafka.BrokerService.ForwardMessage:output_type -> rafka.ForwardMessageResponse
+	30, // 40: rafka.BrokerService.GetClusterInfo:output_type -> rafka.GetClusterInfoResponse
+	32, // 41: rafka.BrokerService.JoinCluster:output_type -> rafka.JoinClusterResponse
+	34, // 42: rafka.BrokerService.HealthCheck:output_type -> rafka.HealthCheckResponse
+	36, // 43: rafka.BrokerService.GossipMessage:output_type -> rafka.GossipMessageResponse
+	39, // 44: rafka.BrokerService.GetMeshTopology:output_type -> rafka.GetMeshTopologyResponse
+	41, // 45: rafka.BrokerService.JoinMesh:output_type -> rafka.JoinMeshResponse
+	43, // 46: rafka.BrokerService.LeaveMesh:output_type -> rafka.LeaveMeshResponse
+	20, // 47: rafka.BrokerService.JoinGroup:output_type -> rafka.JoinGroupResponse
+	23, // 48: rafka.BrokerService.SyncGroup:output_type -> rafka.SyncGroupResponse
+	25, // 49: rafka.BrokerService.Heartbeat:output_type -> rafka.HeartbeatResponse
+	32, // [32:50] is the sub-list for method output_type
+	14, // [14:32] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_api_rafka_rafka_proto_init() }
@@ -3183,13 +3367,15 @@ func file_api_rafka_rafka_proto_init() {
 	file_api_rafka_rafka_proto_msgTypes[1].OneofWrappers = []any{}
 	file_api_rafka_rafka_proto_msgTypes[3].OneofWrappers = []any{}
 	file_api_rafka_rafka_proto_msgTypes[4].OneofWrappers = []any{}
+	file_api_rafka_rafka_proto_msgTypes[11].OneofWrappers = []any{}
+	file_api_rafka_rafka_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_rafka_rafka_proto_rawDesc), len(file_api_rafka_rafka_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -53,13 +53,14 @@ type BrokerServiceClient interface {
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 	// Consume replays a topic and then follows it live, for ever: a slow reader slows the stream down, it is never cut off.
 	Consume(ctx context.Context, in *ConsumeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ConsumeResponse], error)
-	// Acknowledge is not served yet.
+	// Acknowledge says that a consumer's group is done with a message and everything before it in its partition. It answers when that is
+	// stored. Acknowledging an older message than before changes nothing.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
 	// Register tells the broker who a client is. Nothing depends on it but what the metrics count.
 	Register(ctx context.Context, in *RegisterRequest, opts ...grpc.CallOption) (*RegisterResponse, error)
 	// Subscribe remembers a consumer's topic, so that its Consume may leave the topic out.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (*SubscribeResponse, error)
-	// UpdateOffset is not served yet.
+	// UpdateOffset sets where a consumer's group goes on to read, forwards or back. It answers when that is stored.
 	UpdateOffset(ctx context.Context, in *UpdateOffsetRequest, opts ...grpc.CallOption) (*UpdateOffsetResponse, error)
 	// GetMetrics counts what this broker stores now.
 	GetMetrics(ctx context.Context, in *GetMetricsRequest, opts ...grpc.CallOption) (*GetMetricsResponse, error)
@@ -79,11 +80,13 @@ type BrokerServiceClient interface {
 	JoinMesh(ctx context.Context, in *JoinMeshRequest, opts ...grpc.CallOption) (*JoinMeshResponse, error)
 	// LeaveMesh is not served yet.
 	LeaveMesh(ctx context.Context, in *LeaveMeshRequest, opts ...grpc.CallOption) (*LeaveMeshResponse, error)
-	// JoinGroup is not served yet.
+	// JoinGroup makes a client a member of a group and answers when all of its members have joined: at once, or when the others have
+	// noticed. Kafka's clients may be members of the same group.
 	JoinGroup(ctx context.Context, in *JoinGroupRequest, opts ...grpc.CallOption) (*JoinGroupResponse, error)
-	// SyncGroup is not served yet.
+	// SyncGroup tells a member what it is to read. The leader may bring the assignment of all; if it brings none, the broker makes one: it
+	// deals out each topic's partitions in ranges, to the members in the order of their ids.
 	SyncGroup(ctx context.Context, in *SyncGroupRequest, opts ...grpc.CallOption) (*SyncGroupResponse, error)
-	// Heartbeat is not served yet.
+	// Heartbeat keeps a member in its group, and tells it when to join again. Without heartbeats it has left after its session timeout.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
 }
 
@@ -293,13 +296,14 @@ type BrokerServiceServer interface {
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	// Consume replays a topic and then follows it live, for ever: a slow reader slows the stream down, it is never cut off.
 	Consume(*ConsumeRequest, grpc.ServerStreamingServer[ConsumeResponse]) error
-	// Acknowledge is not served yet.
+	// Acknowledge says that a consumer's group is done with a message and everything before it in its partition. It answers when that is
+	// stored. Acknowledging an older message than before changes nothing.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
 	// Register tells the broker who a client is. Nothing depends on it but what the metrics count.
 	Register(context.Context, *RegisterRequest) (*RegisterResponse, error)
 	// Subscribe remembers a consumer's topic, so that its Consume may leave the topic out.
 	Subscribe(context.Context, *SubscribeRequest) (*SubscribeResponse, error)
-	// UpdateOffset is not served yet.
+	// UpdateOffset sets where a consumer's group goes on to read, forwards or back. It answers when that is stored.
 	UpdateOffset(context.Context, *UpdateOffsetRequest) (*UpdateOffsetResponse, error)
 	// GetMetrics counts what this broker stores now.
 	GetMetrics(context.Context, *GetMetricsRequest) (*GetMetricsResponse, error)
@@ -319,11 +323,13 @@ type BrokerServiceServer interface {
 	JoinMesh(context.Context, *JoinMeshRequest) (*JoinMeshResponse, error)
 	// LeaveMesh is not served yet.
 	LeaveMesh(context.Context, *LeaveMeshRequest) (*LeaveMeshResponse, error)
-	// JoinGroup is not served yet.
+	// JoinGroup makes a client a member of a group and answers when all of its members have joined: at once, or when the others have
+	// noticed. Kafka's clients may be members of the same group.
 	JoinGroup(context.Context, *JoinGroupRequest) (*JoinGroupResponse, error)
-	// SyncGroup is not served yet.
+	// SyncGroup tells a member what it is to read. The leader may bring the assignment of all; if it brings none, the broker makes one: it
+	// deals out each topic's partitions in ranges, to the members in the order of their ids.
 	SyncGroup(context.Context, *SyncGroupRequest) (*SyncGroupResponse, error)
-	// Heartbeat is not served yet.
+	// Heartbeat keeps a member in its group, and tells it when to join again. Without heartbeats it has left after its session timeout.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
 	mustEmbedUnimplementedBrokerServiceServer()
 }

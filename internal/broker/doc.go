@@ -5,8 +5,9 @@
 //
 //	BRK-1  Partitions of a request succeed or fail on their own.
 //	BRK-2  Verbs are door-free.
-//	BRK-3  A verb that waits gives an Await; it never blocks its caller. The one wait inside Produce is the engine's back-pressure,
-//	       by which a connection whose data comes faster than the disk takes it is held up.
+//	BRK-3  A verb that waits gives an Await; it never blocks its caller. Two waits are inside Produce: the engine's back-pressure, by
+//	       which a connection whose data comes faster than the disk takes it is held up, and that of the first batch of a transaction
+//	       in a partition for the transaction's coordinator, at most the request's own time.
 //	BRK-4  Records that were fetched and not released stay within FetchBytes, but for the last batch of each that were read at the
 //	       same moment; who finds no room waits, and is answered without records after the time it was willing to wait.
 //
@@ -16,6 +17,6 @@
 // (testing/synctest); doors over brokertest, a small broker in memory; benchmarks that count allocations.
 //
 // Files: broker.go, session.go, await.go and lookup.go; one file for each data verb (produce.go with produce_await.go, fetch.go with
-// fetch_await.go, list_offsets.go ...); admin.go with topics_*.go and configs_*.go for the administrative verbs; publish.go, tail.go and
-// their companions for doors whose clients send and read single messages.
+// fetch_await.go, list_offsets.go ...); admin.go with topics_*.go and configs_*.go for the administrative verbs; groups*.go for
+// groups; publish.go, tail.go, committed.go and their companions for doors whose clients send and read single messages.
 package broker

@@ -54,10 +54,7 @@ type FetchResult struct {
 }
 
 // AbortedTxn names a producer's aborted transaction by its first offset.
-type AbortedTxn struct {
-	Producer kafka.ProducerID
-	First    kafka.Offset
-}
+type AbortedTxn = partition.AbortedTxn
 
 // EpochEnd is the end offset of an epoch.
 type EpochEnd = partition.EpochEnd

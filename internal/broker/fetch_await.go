@@ -80,7 +80,7 @@ func (a *fetchAwait) read(results []FetchResult) (enough bool) {
 		}
 		*r = FetchResult{
 			Err: err, HighWatermark: slot.read.HighWatermark, LastStable: slot.read.LastStable, LogStart: slot.read.LogStart,
-			Diverging: slot.read.Diverging, Records: slot.read.Records,
+			Aborted: slot.read.Aborted, Diverging: slot.read.Diverging, Records: slot.read.Records,
 			Leader: kafka.NoBroker, LeaderEpoch: kafka.NoEpoch, PreferredRead: kafka.NoBroker,
 		}
 		if err != nil || r.Diverging != nil {

@@ -14,8 +14,18 @@ type ProduceRequest struct {
 	Acks            int16 // -1, 0 or 1; anything else: kafka.InvalidRequiredAcks
 	Timeout         time.Duration
 	TransactionalID string
+	Transactions    TransactionSupport // what the client knows of them
 	Partitions      []ProducePartition
 }
+
+// TransactionSupport is what a producer's version of the protocol knows of transactions (KIP-890).
+type TransactionSupport int8
+
+const (
+	TransactionsVerified  TransactionSupport = iota // it adds each partition to its transaction before it writes to it
+	TransactionsAbortable                           // the same, and it understands TRANSACTION_ABORTABLE
+	TransactionsImplicit                            // writing adds the partition; every transaction has an epoch of its own
+)
 
 // ProducePartition: the topic by name or, if Topic is empty, by id. Records alias the request frame and are borrowed until Produce
 // returns; base offset, leader epoch and (LogAppendTime) timestamps are written into them.
@@ -58,8 +68,11 @@ var (
 // or with kafka.RequestTimedOut for the ones that are not when req.Timeout has passed or ctx ends. With acks=0 it does not wait.
 // req is borrowed until Wait returns.
 //
+// Batches of transactions wait here for their coordinator, at most req.Timeout, if they are the first in their partition (KIP-890).
+//
 // Per partition: UnknownTopicOrPartition, UnknownTopicID, InvalidRequiredAcks, InvalidTopicException (internal topic) and the errors
-// of partition.AppendAsLeader. A full or broken disk is KafkaStorageError, which clients retry.
+// of partition.AppendAsLeader, for transactions also those of admitTransactions. A full or broken disk is KafkaStorageError, which clients
+// retry.
 func (b *Broker) Produce(s *Session, req *ProduceRequest) Await[[]ProduceResult] {
 	a := b.produces.Get().(*produceAwait)
 	a.req = req
@@ -67,6 +80,9 @@ func (b *Broker) Produce(s *Session, req *ProduceRequest) Await[[]ProduceResult]
 	a.waiter.Start()
 	now := b.opts.Now()
 	find := lookup{replicas: b.opts.Replicas}
+	if hasTransactions(req) {
+		b.admitTransactions(req, a, now)
+	}
 	for i := range req.Partitions {
 		if err := b.appendOne(s, req, &find, int32(i), a, now); err != nil {
 			a.fail(int32(i), err)
@@ -95,12 +111,18 @@ func (b *Broker) appendOne(s *Session, req *ProduceRequest, find *lookup, i int3
 		return err
 	}
 	batch := partition.Append{Records: at.Records, AllReplicas: req.Acks == -1, Slot: i}
+	if len(a.admitted) > 0 {
+		if err := a.admitted[i].err; err != nil {
+			return err
+		}
+		batch.Guard = a.admitted[i].guard
+	}
 	if req.Acks != 0 {
 		batch.Waiter = a.waiter
 	}
 	done, err := p.AppendAsLeader(batch, now)
 	if err != nil {
-		return err
+		return admissionError(req, err)
 	}
 	a.results[i] = ProduceResult{
 		BaseOffset: done.Base, LogAppendTime: done.AppendTime, LogStart: done.LogStart,

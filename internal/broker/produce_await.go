@@ -19,6 +19,7 @@ type produceAwait struct {
 	deadline time.Time
 	waits    bool
 	late     []int32
+	admitted []admission // one for each partition of req, if it has batches of transactions
 }
 
 // produceSlot is one partition of the request.
@@ -94,6 +95,7 @@ func (a *produceAwait) fail(slot int32, err error) {
 
 func (a *produceAwait) release() {
 	clear(a.slots)
+	a.admitted = a.admitted[:0]
 	a.req, a.results, a.slots, a.waits = nil, nil, a.slots[:0], false
 	a.b.produces.Put(a)
 }

@@ -30,6 +30,9 @@ type TailOptions struct {
 	Partitions []int32 // nil: every partition, also those added while following
 	// From is the offset to start at in every partition, or FromLatest or FromEarliest. An offset below the log start begins there.
 	From kafka.Offset
+	// Resume are the offsets to start at in some partitions instead, such as those that a group has committed. One that the log does not
+	// have, or not any more, begins at the oldest record.
+	Resume map[int32]kafka.Offset
 	// Since starts at the first record that is as young as this instead; 0: not used.
 	Since kafka.Timestamp
 	// Follow goes on for ever; else the Tail ends where each partition ended when it was opened.

@@ -42,6 +42,9 @@ func (t *Tail) start(ctx context.Context) error {
 			t.parts[i].next = t.opts.From
 		}
 	}
+	if err := t.resume(ctx); err != nil {
+		return err
+	}
 	if t.opts.Follow {
 		return nil
 	}
@@ -54,6 +57,32 @@ func (t *Tail) start(ctx context.Context) error {
 		if t.parts[i].next > ends[i] {
 			return t.beyondEnd(&t.parts[i], ends[i])
 		}
+	}
+	return nil
+}
+
+// resume starts the parts that go on where an earlier reader was.
+func (t *Tail) resume(ctx context.Context) error {
+	if len(t.opts.Resume) == 0 {
+		return nil
+	}
+	first, err := t.list(ctx, t.parts, int64(FromEarliest))
+	if err != nil {
+		return err
+	}
+	last, err := t.list(ctx, t.parts, int64(FromLatest))
+	if err != nil {
+		return err
+	}
+	for i := range t.parts {
+		at, ok := t.opts.Resume[t.parts[i].partition]
+		if !ok {
+			continue
+		}
+		if at < first[i] || at > last[i] {
+			at = first[i]
+		}
+		t.parts[i].next, t.parts[i].moved = at, true
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package brokertest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/broker"
@@ -27,6 +28,10 @@ type Broker struct {
 	held    bool
 	fail    func(verb string, tp kafka.TopicPartition) error
 	fetches int
+
+	latest  atomic.Pointer[metadata.Image] // img, for who must not wait for mu
+	runtime *broker.GroupRuntime           // nil unless StartGroups was called
+	groups  *broker.Broker                 // has the verbs of groups, and nothing else
 }
 
 type log struct {
@@ -48,6 +53,7 @@ func New() *Broker {
 		&metadata.BrokerRecord{Broker: metadata.Broker{ID: 1, Epoch: 1, Endpoints: []metadata.Endpoint{{Listener: "PLAINTEXT", Host: "localhost", Port: 9092}}}},
 		&metadata.ControllerRecord{Controller: 1, Term: 1},
 	)
+	b.groups = broker.New(broker.Options{Image: b.latest.Load})
 	return b
 }
 
@@ -91,11 +97,15 @@ func (b *Broker) wakeLocked() {
 
 // fold applies metadata records; b.mu is held, or b is new.
 func (b *Broker) fold(records ...metadata.Record) {
-	img, _, err := metadata.Fold(b.img, records)
+	img, delta, err := metadata.Fold(b.img, records)
 	if err != nil {
 		panic(err) // the fake made them
 	}
 	b.img = img
+	b.latest.Store(img)
+	if b.runtime != nil {
+		b.runtime.Apply(img, delta)
+	}
 }
 
 func (b *Broker) failure(verb string, tp kafka.TopicPartition) error {

@@ -19,6 +19,7 @@ var _ Verbs = (*brokertest.Broker)(nil)
 func start(t *testing.T, o Options) (*brokertest.Broker, *Server, *grpc.ClientConn) {
 	t.Helper()
 	b := brokertest.New()
+	t.Cleanup(b.StartGroups())
 	s := New(b, o)
 	l := bufconn.Listen(64 << 10)
 	served := make(chan error, 1)

@@ -22,7 +22,7 @@ func (s *Server) Consume(req *rafkapb.ConsumeRequest, stream rafkapb.BrokerServi
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(s.stopping, func() { cancel(errShutdown) })()
-	switch err := s.consume(ctx, req, stream); {
+	switch err := s.consume(ctx, cancel, req, stream); {
 	case err == nil:
 		return nil
 	case stream.Context().Err() != nil:
@@ -32,10 +32,17 @@ func (s *Server) Consume(req *rafkapb.ConsumeRequest, stream rafkapb.BrokerServi
 	}
 }
 
-func (s *Server) consume(ctx context.Context, req *rafkapb.ConsumeRequest, stream rafkapb.BrokerService_ConsumeServer) error {
+func (s *Server) consume(ctx context.Context, end context.CancelCauseFunc, req *rafkapb.ConsumeRequest, stream rafkapb.BrokerService_ConsumeServer) error {
 	opts, err := s.tailOptions(ctx, req)
 	if err != nil {
 		return err
+	}
+	if req.GetGroupId() != "" {
+		stop, err := s.forGroup(ctx, end, req, &opts)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	tail, err := broker.OpenTail(ctx, s.verbs, session(ctx, req.GetId()), opts)
 	if err != nil {
@@ -84,6 +91,33 @@ func (s *Server) tailOptions(ctx context.Context, req *rafkapb.ConsumeRequest) (
 		return o, status.Errorf(codes.InvalidArgument, "limit is %d; use 0 for none", req.GetLimit())
 	}
 	return o, nil
+}
+
+var errRebalanced = status.Error(codes.Aborted, "the group has rebalanced; call JoinGroup and SyncGroup again, then Consume goes on where the group is")
+
+// forGroup makes a stream go on where its group is and, for a member, read what it was assigned, until the group rebalances: then end is
+// called. stop ends the watch for that.
+func (s *Server) forGroup(ctx context.Context, end context.CancelCauseFunc, req *rafkapb.ConsumeRequest, o *broker.TailOptions) (stop func() bool, err error) {
+	if req.Offset == nil && req.StartTimestampMs == nil {
+		if o.Resume, err = broker.CommittedOffsets(ctx, s.verbs, session(ctx, req.GetId()), req.GetGroupId(), o.Topic); err != nil {
+			return nil, err
+		}
+	}
+	stop = func() bool { return true }
+	assigned, over, ok := connectionOf(ctx).assignment(req.GetGroupId(), req.GetId(), o.Topic)
+	if !ok || req.Partition != nil {
+		return stop, nil
+	}
+	stop = context.AfterFunc(over, func() { end(errRebalanced) })
+	if o.Partitions = assigned; len(assigned) > 0 {
+		return stop, nil
+	}
+	if o.Partitions = []int32{}; o.Follow {
+		<-ctx.Done() // nothing to read until the group rebalances
+		stop()
+		return nil, context.Cause(ctx)
+	}
+	return stop, nil
 }
 
 // response translates a record. It copies: gRPC may look at a message after Send.

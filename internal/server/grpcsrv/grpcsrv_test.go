@@ -296,7 +296,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 // What is not served says so, and nothing pretends to work (RPC-3).
 func TestUnservedCallsSaySo(t *testing.T) {
 	_, _, conn := start(t, Options{})
-	for _, method := range []string{"Acknowledge", "UpdateOffset", "ForwardMessage", "GetClusterInfo", "JoinCluster", "GossipMessage", "GetMeshTopology", "JoinMesh", "LeaveMesh", "JoinGroup", "SyncGroup", "Heartbeat"} {
+	for _, method := range []string{"ForwardMessage", "GetClusterInfo", "JoinCluster", "GossipMessage", "GetMeshTopology", "JoinMesh", "LeaveMesh"} {
 		err := conn.Invoke(t.Context(), "/rafka.BrokerService/"+method, &rafkapb.GetMetricsRequest{}, &rafkapb.GetMetricsResponse{})
 		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "does not serve "+method+" yet; ") {
 			t.Errorf("%s: %v", method, err)

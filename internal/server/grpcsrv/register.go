@@ -16,9 +16,10 @@ const maxRegistered = 1000
 
 // connection is what a connection has told of itself. It is forgotten when the connection ends, so that what the metrics count is there.
 type connection struct {
-	mu            sync.Mutex // guards the maps
+	mu            sync.Mutex // guards the rest
 	clients       map[string]rafkapb.ClientType
 	subscriptions map[string]string // consumer id to topic
+	members       []*membership     // of groups
 }
 
 // connections is gRPC's notice of connections that begin and end.

@@ -27,11 +27,12 @@ func statusOf(err error) error {
 
 func codeOf(c kafka.ErrorCode) codes.Code {
 	switch c {
-	case kafka.UnknownTopicOrPartition, kafka.UnknownTopicID:
+	case kafka.UnknownTopicOrPartition, kafka.UnknownTopicID, kafka.UnknownMemberID:
 		return codes.NotFound
 	case kafka.OffsetOutOfRange:
 		return codes.OutOfRange
-	case kafka.InvalidTopicException, kafka.InvalidRecord, kafka.InvalidTimestamp, kafka.MessageTooLarge, kafka.RecordListTooLarge, kafka.InvalidPartitions, kafka.InvalidRequest:
+	case kafka.InvalidTopicException, kafka.InvalidRecord, kafka.InvalidTimestamp, kafka.MessageTooLarge, kafka.RecordListTooLarge, kafka.InvalidPartitions, kafka.InvalidRequest,
+		kafka.InvalidGroupID, kafka.InvalidSessionTimeout:
 		return codes.InvalidArgument
 	case kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed:
 		return codes.PermissionDenied
@@ -39,8 +40,12 @@ func codeOf(c kafka.ErrorCode) codes.Code {
 		return codes.DeadlineExceeded
 	case kafka.CorruptMessage:
 		return codes.DataLoss
-	case kafka.PolicyViolation:
+	case kafka.PolicyViolation, kafka.InconsistentGroupProtocol:
 		return codes.FailedPrecondition
+	case kafka.IllegalGeneration, kafka.RebalanceInProgress, kafka.FencedInstanceID:
+		return codes.Aborted
+	case kafka.GroupMaxSizeReached:
+		return codes.ResourceExhausted
 	case kafka.UnknownServerError:
 		return codes.Internal
 	}

@@ -14,35 +14,7 @@ func unserved[R any](s *Server, call, instead string) (*R, error) {
 	return nil, s.fail(status.Errorf(codes.Unimplemented, "this broker does not serve %s yet; %s", call, instead))
 }
 
-const (
-	noGroups  = "name the offset to start from in Consume, and keep it where you keep the results"
-	noCluster = "this broker runs on its own; send messages to it by Publish"
-)
-
-// Acknowledge comes with groups.
-func (s *Server) Acknowledge(context.Context, *rafkapb.AcknowledgeRequest) (*rafkapb.AcknowledgeResponse, error) {
-	return unserved[rafkapb.AcknowledgeResponse](s, "Acknowledge", noGroups)
-}
-
-// UpdateOffset comes with groups.
-func (s *Server) UpdateOffset(context.Context, *rafkapb.UpdateOffsetRequest) (*rafkapb.UpdateOffsetResponse, error) {
-	return unserved[rafkapb.UpdateOffsetResponse](s, "UpdateOffset", noGroups)
-}
-
-// JoinGroup comes with groups.
-func (s *Server) JoinGroup(context.Context, *rafkapb.JoinGroupRequest) (*rafkapb.JoinGroupResponse, error) {
-	return unserved[rafkapb.JoinGroupResponse](s, "JoinGroup", noGroups)
-}
-
-// SyncGroup comes with groups.
-func (s *Server) SyncGroup(context.Context, *rafkapb.SyncGroupRequest) (*rafkapb.SyncGroupResponse, error) {
-	return unserved[rafkapb.SyncGroupResponse](s, "SyncGroup", noGroups)
-}
-
-// Heartbeat comes with groups.
-func (s *Server) Heartbeat(context.Context, *rafkapb.HeartbeatRequest) (*rafkapb.HeartbeatResponse, error) {
-	return unserved[rafkapb.HeartbeatResponse](s, "Heartbeat", noGroups)
-}
+const noCluster = "this broker runs on its own; send messages to it by Publish"
 
 // ForwardMessage comes with the cluster.
 func (s *Server) ForwardMessage(context.Context, *rafkapb.ForwardMessageRequest) (*rafkapb.ForwardMessageResponse, error) {

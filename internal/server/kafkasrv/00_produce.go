@@ -17,9 +17,10 @@ import (
 // Produce: v3-13
 //
 // Behaviour: appended while the reader holds the connection, in the order of requests; answered when as durable as asked. The frame goes
-// back to its pool as soon as the append is done, before the answer, because Records are borrowed only until Produce returns.
+// back to its pool as soon as the append is done, before the answer, because Records are borrowed only until Produce returns. The first batch
+// of a transaction in a partition makes the reader wait for the transaction's coordinator.
 // v4 storage errors · v5 log start offset · v6 throttle after · v7 zstd · v8 record errors · v9 flexible · v10 current leader and node
-// endpoints · v11, v12 transactions (KIP-890) · v13 topic ids
+// endpoints · v11 TRANSACTION_ABORTABLE, v12 adds partitions to transactions by writing to them (KIP-890) · v13 topic ids
 // Left out: nothing. The throttle time is 0.
 
 // zstdCodec in the attributes of a batch.
@@ -80,6 +81,12 @@ func (p *produceCall) parse(r *request, img *metadata.Image, limit int) error {
 	flexible := r.flexible
 	in := wire.NewReader(r.body)
 	p.req.TransactionalID = string(in.NullableString(flexible))
+	switch {
+	case r.version >= 12:
+		p.req.Transactions = broker.TransactionsImplicit
+	case r.version >= 11:
+		p.req.Transactions = broker.TransactionsAbortable
+	}
 	p.req.Acks = in.Int16()
 	p.req.Timeout = time.Duration(in.Int32()) * time.Millisecond
 	for range in.Count(flexible, 3) {

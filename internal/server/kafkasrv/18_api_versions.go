@@ -51,17 +51,28 @@ func apiVersions(_ context.Context, r *request, q *kmsg.ApiVersionsRequest, a *k
 	for _, name := range slices.Sorted(maps.Keys(img.Features)) {
 		finalized(a, name, img.Features[name])
 	}
-	finalized(a, featureMetadataVersion, metadataVersion)
 	supported(a, metadata.FeatureVersion, 1, metadata.SupportedLevel(metadata.FeatureVersion)) // not 0: clients before version 4 of this API choke on it (KIP-1022)
-	supported(a, featureMetadataVersion, metadataVersion, metadataVersion)
+	for _, f := range kafkaFeatures {
+		finalized(a, f.name, f.level)
+		supported(a, f.name, f.lowest, f.level)
+	}
 }
 
-// Kafka's own feature of this name says which release's metadata the cluster has. Ours has another form, so nothing here depends on it;
-// tools and operators read it to know what the cluster can do. It is fixed at the level of Kafka 4.3, the newest that they can name.
-const (
-	featureMetadataVersion       = "metadata.version"
-	metadataVersion        int16 = 30
-)
+// kafkaFeatures are Kafka's own features, at the levels that its clients and tools look for before they use what came with them. They are
+// on for good: nothing here depends on them.
+//
+// metadata.version says which release's metadata the cluster has. Ours has another form; the level is that of Kafka 4.3, the newest that
+// operators' tools can name.
+var kafkaFeatures = []struct {
+	name          string
+	lowest, level int16
+}{
+	{"group.version", 1, 1},       // KIP-848
+	{"metadata.version", 30, 30},  //
+	{"share.version", 1, 2},       // KIP-932, KIP-1191
+	{"streams.version", 1, 1},     // KIP-1071
+	{"transaction.version", 1, 2}, // KIP-890
+}
 
 // supported tells the levels of a feature that this broker knows.
 func supported(a *kmsg.ApiVersionsResponse, name string, lowest, highest int16) {

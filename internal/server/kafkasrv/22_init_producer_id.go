@@ -22,6 +22,7 @@ func initProducerID(ctx context.Context, r *request, q *kmsg.InitProducerIDReque
 		return
 	}
 	id, epoch, err := r.conn.srv.broker.InitProducerID(ctx, r.session, broker.InitProducerIDRequest{
+		Version:         r.version,
 		TransactionalID: q.TransactionalID,
 		Timeout:         time.Duration(q.TransactionTimeoutMillis) * time.Millisecond,
 		ProducerID:      kafka.ProducerID(q.ProducerID),

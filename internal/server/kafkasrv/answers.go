@@ -28,3 +28,9 @@ func brokerIDs(list []int32) []kafka.BrokerID {
 	}
 	return ids
 }
+
+// groupCost is what an answer that lists or describes groups is taken to cost, in bytes; how much it is nobody knows before.
+const groupCost = 256 << 10
+
+// groupsCost keeps the number of such answers that are being made at a time within bounds.
+func groupsCost(*request) int64 { return groupCost }

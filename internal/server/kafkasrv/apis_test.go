@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -137,8 +138,8 @@ func TestApiVersionsTellsTheTable(t *testing.T) {
 	}
 }
 
-// kafka-features and operators ask for metadata.version by name.
-func TestApiVersionsTellsKafkasMetadataVersion(t *testing.T) {
+// Clients look for the features of Kafka before they use what came with them, such as transactions of KIP-890.
+func TestApiVersionsTellsKafkasFeatures(t *testing.T) {
 	d := open(t, newFakeBroker(), Options{})
 	resp := d.dial(t).ask(hello()).(*kmsg.ApiVersionsResponse)
 	levels := map[string]int16{}
@@ -150,7 +151,8 @@ func TestApiVersionsTellsKafkasMetadataVersion(t *testing.T) {
 			t.Errorf("%s is at level %d, supported are %d to %d", f.Name, level, f.MinVersion, f.MaxVersion)
 		}
 	}
-	if levels[featureMetadataVersion] != metadataVersion || len(resp.SupportedFeatures) != 2 {
+	want := map[string]int16{"metadata.version": 30, "group.version": 1, "transaction.version": 2, "share.version": 2, "streams.version": 1, "rafka.version": 1}
+	if !maps.Equal(levels, want) || len(resp.SupportedFeatures) != len(want) {
 		t.Errorf("%+v %+v", resp.SupportedFeatures, resp.FinalizedFeatures)
 	}
 }

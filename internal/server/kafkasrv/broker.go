@@ -27,6 +27,10 @@ type Broker interface {
 	DescribeConfigs(s *broker.Session, q []broker.ConfigQuery) []broker.ConfigAnswer
 	AlterConfigs(ctx context.Context, s *broker.Session, r []broker.AlterResource, validateOnly bool) []error
 	ListConfigResources(s *broker.Session, types []metadata.ResourceType) []metadata.Resource
+
+	groupVerbs
+	txnVerbs
+	shareVerbs
 }
 
 // readyAwait is what an Await may offer besides: whether Wait would return at once. Answers that are ready leave together in one write.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
@@ -27,9 +29,15 @@ type fakeBroker struct {
 
 	// hold, if not nil, keeps produces with acks from being answered until it is closed.
 	hold chan struct{}
+	// say, if not nil, answers requests about groups and transactions; nil from it stands for an answer with the defaults.
+	say func(ctx context.Context, s *broker.Session, q kmsg.Request) kmsg.Response
 	// asked records the verbs, for tests that look at what reached the broker.
 	asked []string
 	open  int // extents handed out and not released
+
+	aborted         []broker.AbortedTxn // who reads committed records is told so
+	transactionalID string              // of the last produce, as is support
+	support         broker.TransactionSupport
 }
 
 type fakeLog struct {
@@ -131,6 +139,7 @@ func (f *fakeBroker) Produce(_ *broker.Session, req *broker.ProduceRequest) brok
 		results[i] = f.append(&req.Partitions[i])
 	}
 	f.note("produce acks=%d partitions=%d", req.Acks, len(req.Partitions))
+	f.support, f.transactionalID = req.Transactions, req.TransactionalID
 	close(f.changed)
 	f.changed = make(chan struct{})
 	if req.Acks == 0 {
@@ -232,6 +241,9 @@ func (f *fakeBroker) read(req *broker.FetchRequest) (results []broker.FetchResul
 			res.Err, bytes = kafka.OffsetOutOfRange, bytes+req.MinBytes
 		default:
 			res.HighWatermark, res.LastStable, res.LogStart = log.end(), log.end(), log.start
+			if req.Isolation == broker.ReadCommitted && f.aborted != nil {
+				res.LastStable, res.Aborted = log.end()-1, f.aborted
+			}
 			var data []byte
 			for _, b := range log.batches {
 				h, _ := record.ParseHeader(b)

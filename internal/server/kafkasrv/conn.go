@@ -41,6 +41,8 @@ type conn struct {
 	resting atomic.Bool    // rest was asked for and not noticed yet
 	second  sync.WaitGroup // the goroutine that serve was not called in
 
+	share *broker.Session // that all ShareFetches and ShareAcknowledges come with, once there was one; who writes may touch it
+
 	queue queue
 }
 
@@ -84,6 +86,9 @@ func (c *conn) serve() {
 	c.work(true)
 	c.second.Wait()
 	c.queue.drop()
+	if c.share != nil {
+		c.srv.broker.SessionClosed(c.share)
+	}
 }
 
 // work is what both goroutines do: read while holding the role, write when there is something and nobody does. The first one stays to the
@@ -129,8 +134,8 @@ func (c *conn) read(first bool) error {
 		r, err := c.next()
 		switch {
 		case err == nil:
-			if c.queue.push(r) {
-				return nil
+			if write, err := c.queue.push(r); write || err != nil {
+				return err
 			}
 		case !errors.Is(err, errRest):
 			return err
@@ -220,6 +225,9 @@ var (
 	errClosed  = errors.New("closed")
 	errRest    = errors.New("idle; one goroutine is enough") // no reason to end it at all
 )
+
+// errFlood ends a connection whose client sends on and on behind a request that may take minutes.
+var errFlood = errors.New("too many requests behind one that waits")
 
 // fail ends the connection; the first reason given counts.
 func (c *conn) fail(err error) {

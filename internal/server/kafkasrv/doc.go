@@ -18,13 +18,15 @@
 // on the way of the answer. (A fixed reader and a fixed writer cost a wake-up before every answer.)
 //
 // Everything but the append of a produce happens at the request's turn to be answered, in the writer: one connection holds at most one
-// decoded request and one encoded answer.
+// decoded request and one encoded answer. A member that waits for its group (JoinGroup, SyncGroup), or for records, may wait for minutes:
+// it holds neither a frame nor the gate for answers meanwhile, a drain ends its wait, and so does the end of its connection, for which a
+// reader must be reading: who fills the queue behind such a wait is sent away.
 //
 // How it is tested: real clients and raw bytes over loopback against an in-memory broker (broker_test.go); every API in every
 // version against another implementation's encoder; golden ApiVersions; bad input of all kinds; fuzzing of every decoder.
 //
 // Files: server.go conn.go queue.go the loops, request.go decoding, out.go writing, watch.go closing the idle and the slow, apis.go
-// the table, shapes.go how requests are laid out, fetch_session.go sessions (KIP-227), fetch_answer.go records between encoded pieces,
-// endpoint.go and leaders.go what clients are told to connect to, answers.go and operations.go what answers share, stats.go counters,
-// and one file per API named by its key.
+// the table, broker.go and broker_groups.go the verbs, shapes.go and shapes_*.go how requests are laid out, fetch_session.go sessions
+// (KIP-227), fetch_answer.go records between encoded pieces, endpoint.go and leaders.go what clients are told to connect to, answers.go
+// and operations.go what answers share, stats.go counters, and one file per API named by its key.
 package kafkasrv

@@ -27,18 +27,26 @@ func (l *leaders) add(err error, leader kafka.BrokerID) {
 	}
 }
 
+// each goes through those that the client can reach.
+func (l leaders) each(r *request, do func(b *metadata.Broker, at endpoint)) {
+	if len(l) == 0 {
+		return
+	}
+	r.eachBroker(r.conn.srv.broker.Image(), func(b *metadata.Broker, at endpoint) {
+		if slices.Contains(l, b.ID) {
+			do(b, at)
+		}
+	})
+}
+
 // appendTag appends the tagged fields of a response: none, or tag 0 with the leaders' addresses.
 func (l leaders) appendTag(b []byte, r *request) []byte {
 	if len(l) == 0 {
 		return append(b, 0)
 	}
-	img := r.conn.srv.broker.Image()
 	var nodes []byte
 	n := 0
-	r.eachBroker(img, func(broker *metadata.Broker, at endpoint) {
-		if !slices.Contains(l, broker.ID) {
-			return
-		}
+	l.each(r, func(broker *metadata.Broker, at endpoint) {
 		n++
 		nodes = wire.AppendInt32(nodes, int32(broker.ID))
 		nodes = wire.AppendString(nodes, at.host, true)

@@ -13,6 +13,16 @@ const (
 	opAlterConfigs    = 1 << 11
 	opIdempotentWrite = 1 << 12
 
+	groupOperations   = opRead | opDelete | opDescribe | opDescribeConfigs | opAlterConfigs
 	topicOperations   = opRead | opWrite | opCreate | opDelete | opAlter | opDescribe | opDescribeConfigs | opAlterConfigs
 	clusterOperations = opCreate | opAlter | opDescribe | opClusterAction | opDescribeConfigs | opAlterConfigs | opIdempotentWrite
 )
+
+// toldOperations are the operations that a description of a group tells: those asked for, of a group that is there.
+func toldOperations(asked bool, code int16) int32 {
+	const notAsked = -1 << 31
+	if !asked || code != 0 {
+		return notAsked
+	}
+	return groupOperations
+}

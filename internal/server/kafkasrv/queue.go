@@ -12,6 +12,7 @@ type queue struct {
 	room     sync.Cond
 	requests []*request
 	writing  bool // a goroutine has the writing role
+	waiting  bool // and waits for something that may take minutes
 	pending  int  // read and not yet answered on the wire; >= len(requests)
 	draining bool
 	closed   bool
@@ -30,19 +31,33 @@ func (q *queue) begin() bool {
 	return true
 }
 
-// push adds a request that was begun. It reports whether the caller is to write now.
-func (q *queue) push(r *request) bool {
+// push adds a request that was begun. It reports whether the caller is to write now. When there is no room it waits, but not behind a
+// request that may take minutes (errFlood): who does not read does not notice either that the client has gone.
+func (q *queue) push(r *request) (write bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.requests) >= maxQueued && !q.closed {
+		if q.waiting {
+			err = errFlood
+			break
+		}
 		q.room.Wait()
 	}
-	q.requests = append(q.requests, r)
+	q.requests = append(q.requests, r) // after an error too: it is freed with the others
 	if q.writing {
-		return false
+		return false, err
 	}
 	q.writing = true
-	return true
+	return true, err
+}
+
+// setWaiting says whether the request at the head waits for something that may take minutes.
+func (q *queue) setWaiting(waiting bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiting = waiting; waiting {
+		q.room.Broadcast()
+	}
 }
 
 // head is the request to answer next, nil if there is none.

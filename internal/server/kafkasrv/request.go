@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type request struct {
 	body  []byte      // of frame
 
 	content wire.Content // APIs that have a shape
+	held    int64        // bytes of the gate for large answers
 	produce *produceCall // or one of these two, which decode by hand
 	fetch   *fetchCall
 }
@@ -153,27 +155,24 @@ const freeAnswer = 64 << 10
 
 // answerMessage decodes the request, calls the API's handler and encodes what it returns.
 func (r *request) answerMessage(o *out) error {
-	s := r.conn.srv
 	cost := r.content.DecodedSize()
 	if r.api.cost != nil {
 		cost += r.api.cost(r)
 	}
-	if cost > freeAnswer {
-		taken, err := s.answers.Acquire(r.conn.ctx.Done(), cost)
-		if err != nil {
-			return errClosed
-		}
-		r.conn.holding.Store(true)
-		defer func() {
-			r.conn.holding.Store(false)
-			s.answers.Release(taken)
-		}()
+	defer r.letGo()
+	r.hold(cost)
+	if r.conn.ctx.Err() != nil {
+		return errClosed
 	}
 	msg, err := r.decode()
 	if err != nil {
 		return err
 	}
-	resp := r.api.handle(r.conn.ctx, r, msg)
+	resp, err := r.serve(msg)
+	if err != nil {
+		return err
+	}
+	resp.SetVersion(msg.GetVersion())
 	if r.conn.ctx.Err() != nil {
 		return errClosed // the verb may have been cut short: its answer is not to be believed
 	}
@@ -185,10 +184,67 @@ func (r *request) answerMessage(o *out) error {
 	o.buf = wire.BeginResponse(o.buf, r.correlation, flexible)
 	o.buf = resp.AppendTo(o.buf)
 	wire.EndResponse(o.buf, start, 0)
-	if cost > freeAnswer {
-		return o.flush() // the gate is for what is held, and it is held until it is written
+	if r.held == 0 && r.key != keyShareFetch {
+		return nil
 	}
-	return nil
+	err = o.flush() // the gate is for what is held, and it is held until it is written
+	if r.key == keyShareFetch {
+		r.conn.srv.broker.ShareFetchWritten(r.conn.share)
+	}
+	return err
+}
+
+// shareSession is the session that the connection's share groups know it by: the first one, whatever the client calls itself later.
+func (r *request) shareSession() *broker.Session {
+	if r.conn.share == nil {
+		r.conn.share = r.session
+	}
+	return r.conn.share
+}
+
+// hold asks the gate for what an answer costs, unless that is little. When the connection ends first it holds nothing, which the caller
+// finds by the connection's context.
+func (r *request) hold(cost int64) {
+	if cost <= freeAnswer || r.held > 0 {
+		return
+	}
+	taken, err := r.conn.srv.answers.Acquire(r.conn.ctx.Done(), cost)
+	if err != nil {
+		return
+	}
+	r.held = taken
+	r.conn.holding.Store(true)
+}
+
+// letGo gives back what hold has taken.
+func (r *request) letGo() {
+	if r.held > 0 {
+		r.conn.holding.Store(false)
+		r.conn.srv.answers.Release(r.held)
+		r.held = 0
+	}
+}
+
+// beginWait gives back the frame and the gate before a wait that may take minutes. The caller has made the request's bytes its own; its
+// strings are copies already.
+func (r *request) beginWait() {
+	r.releaseFrame()
+	r.letGo()
+	r.conn.queue.setWaiting(true)
+}
+
+// endWait says that the wait is over.
+func (r *request) endWait() { r.conn.queue.setWaiting(false) }
+
+// serve calls the API's handler. A panic in there is a bug that this request has met: it ends the connection, and the others go on.
+func (r *request) serve(msg kmsg.Request) (resp kmsg.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.conn.srv.opts.Log.Error("a request met a bug: please report it", "api", r.api.name, "version", r.version, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s version %d met a bug: %v", r.api.name, r.version, p)
+		}
+	}()
+	return r.api.handle(r.conn.ctx, r, msg), nil
 }
 
 // decode makes the message of the body, which parse has walked. The decoder is another project's: should it panic on what the walk has
@@ -226,5 +282,12 @@ func typed[Q, A any, QP interface {
 		a := msg.ResponseKind()
 		fn(ctx, r, msg.(QP), a.(AP))
 		return a
+	}
+}
+
+// verb makes a handler of a verb whose messages are those on the wire, in every version.
+func verb[QP kmsg.Request, AP kmsg.Response](ask func(Broker, context.Context, *broker.Session, QP) AP) handler {
+	return func(ctx context.Context, r *request, msg kmsg.Request) kmsg.Response {
+		return ask(r.conn.srv.broker, ctx, r.session, msg.(QP))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
@@ -70,6 +71,18 @@ func TestEveryVersionDoesWhatItSays(t *testing.T) {
 				t.Fatalf("%+v", p)
 			}
 		}
+		q.TransactionID = kmsg.StringPtr("t")
+		c.ask(q)
+		support := broker.TransactionsVerified
+		if v >= 11 {
+			support = broker.TransactionsAbortable
+		}
+		if v >= 12 {
+			support = broker.TransactionsImplicit
+		}
+		if d.broker.support != support || d.broker.transactionalID != "t" {
+			t.Errorf("transaction %q with support %d, want %d", d.broker.transactionalID, d.broker.support, support)
+		}
 	})
 	each(1, func(t *testing.T, d *door, c *client, v int16) {
 		c.ask(produceTo("orders", -1, batch(10)))
@@ -83,6 +96,15 @@ func TestEveryVersionDoesWhatItSays(t *testing.T) {
 		}
 		if v >= 7 && resp.SessionID == 0 {
 			t.Error("no session")
+		}
+		if p.AbortedTransactions != nil {
+			t.Errorf("who reads all records is told %+v", p.AbortedTransactions)
+		}
+		d.broker.aborted = []broker.AbortedTxn{{Producer: 5, First: 1}, {Producer: 6, First: 0}}
+		q.IsolationLevel = 1
+		p = c.ask(q).(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		if a := p.AbortedTransactions; p.LastStableOffset != 1 || len(a) != 2 || a[0].ProducerID != 5 || a[0].FirstOffset != 1 || a[1].ProducerID != 6 {
+			t.Errorf("who reads committed records is told %+v", p)
 		}
 	})
 	each(2, func(t *testing.T, d *door, c *client, v int16) {

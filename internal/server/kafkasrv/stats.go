@@ -51,6 +51,7 @@ const (
 	closedIdle
 	closedSlow
 	closedNoReader
+	closedFlood
 	closedFrameSize
 	closedMalformed
 	closedUnsupported
@@ -58,7 +59,7 @@ const (
 	closeReasons
 )
 
-var closeReasonNames = [closeReasons]string{"client", "shutdown", "idle", "slow", "not_reading", "frame_size", "malformed", "unsupported", "failed"}
+var closeReasonNames = [closeReasons]string{"client", "shutdown", "idle", "slow", "not_reading", "flood", "frame_size", "malformed", "unsupported", "failed"}
 
 func reasonOf(err error) closeReason {
 	var broken net.Error
@@ -73,6 +74,8 @@ func reasonOf(err error) closeReason {
 		return closedSlow
 	case errors.Is(err, errNoReader):
 		return closedNoReader
+	case errors.Is(err, errFlood):
+		return closedFlood
 	case errors.Is(err, wire.ErrFrameSize):
 		return closedFrameSize
 	case errors.Is(err, wire.ErrMalformed), errors.Is(err, io.ErrUnexpectedEOF):
