@@ -67,6 +67,7 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 		}
 	}
 	q := newQueue()
+	defer q.report(t)
 	clients.Go(func() { q.feed(ctx, w) })
 	for i := range 3 {
 		clients.Go(func() { q.work(ctx, w, i) })

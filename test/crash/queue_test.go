@@ -92,12 +92,19 @@ func (q *queue) work(ctx context.Context, w *world, id int) {
 		}
 		time.Sleep(time.Duration(rng.IntN(8)) * time.Millisecond) // the work
 		q.giveBack(append(accepted, released...), life)
-		cl.MarkAcks(kgo.AckAccept, accepted...)
-		cl.MarkAcks(kgo.AckRelease, released...)
+		mark(cl, kgo.AckAccept, accepted)
+		mark(cl, kgo.AckRelease, released)
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		err := cl.FlushAcks(limit)
 		cancel()
 		q.settle(accepted, err == nil && w.kills.Load() == life)
+	}
+}
+
+// mark acknowledges records. The client takes none for all.
+func mark(cl *kgo.Client, as kgo.AckStatus, records []*kgo.Record) {
+	if len(records) > 0 {
+		cl.MarkAcks(as, records...)
 	}
 }
 
@@ -157,6 +164,24 @@ func (q *queue) isDone() bool {
 		}
 	}
 	return true
+}
+
+// report says how far the queue is, for a test that has failed.
+func (q *queue) report(t *testing.T) {
+	if !t.Failed() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	open := 0
+	for value := range q.acked {
+		if !q.done[value] && !q.doubt[value] {
+			if open++; open < 10 {
+				t.Logf("%s was delivered %d times and not accepted", value, q.seen[value])
+			}
+		}
+	}
+	t.Logf("queue: %d produced, %d accepted, %d perhaps, %d open, with workers %v", len(q.acked), len(q.done), len(q.doubt), open, q.flying)
 }
 
 func (q *queue) verify(t *testing.T) {
