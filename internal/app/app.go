@@ -149,7 +149,8 @@ func (a *App) openBroker(context.Context) error {
 		return err
 	}
 	a.onStop("partitions", a.replicas.Close)
-	markers := a.openCoordinators(set)
+	groups := broker.NewGroupSettings(set)
+	markers := a.openCoordinators(groups)
 	a.loop = loop.New(loop.Options{
 		Store: a.store,
 		Env: controller.Env{
@@ -160,7 +161,7 @@ func (a *App) openBroker(context.Context) error {
 	})
 	a.broker = broker.New(broker.Options{
 		AdminOptions: broker.AdminOptions{NodeID: a.node, Controller: a.loop, Settings: set, LogLevel: a.opts.Level},
-		GroupOptions: broker.GroupOptions{Groups: a.groups}, TxnOptions: broker.TxnOptions{Txns: a.txns, Markers: markers},
+		GroupOptions: broker.GroupOptions{Groups: a.groups, GroupSettings: groups}, TxnOptions: broker.TxnOptions{Txns: a.txns, Markers: markers},
 		ShareStates: a.shares, Queues: a.queues,
 		Transactions: broker.TransactionsOf(a.txns), TrustTransactions: func() bool { return !st.Bool("transaction.partition.verification.enable") },
 		Replicas: a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")), FetchBytes: st.Int("rafka.log.hot.bytes") / 2,

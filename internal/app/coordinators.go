@@ -79,7 +79,7 @@ func (l internalLog) trim(i int32, below kafka.Offset) {
 
 // openCoordinators makes the coordinators of groups and transactions, whose shards come with the images, and returns who writes the
 // transactions' markers on this node.
-func (a *App) openCoordinators(set broker.Settings) (markers *txnmarker.Local) {
+func (a *App) openCoordinators(set *broker.GroupSettings) (markers *txnmarker.Local) {
 	st := a.opts.Static
 	ctx, stop := context.WithCancel(context.Background())
 	log := func(topic string) internalLog { return internalLog{ctx, a.replicas, topic, a.opts.Logger} }

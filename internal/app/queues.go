@@ -16,7 +16,7 @@ import (
 const shareStateTopic = "__share_group_state"
 
 // openQueues makes what gives records to share groups, and the coordinator that keeps its state.
-func (a *App) openQueues(set broker.Settings, log internalLog) {
+func (a *App) openQueues(set *broker.GroupSettings, log internalLog) {
 	st := a.opts.Static
 	image := func() *metadata.Image { return a.loop.Image() }
 	me := metadata.Resource{Type: metadata.ResourceBroker, Name: strconv.Itoa(int(a.node))}

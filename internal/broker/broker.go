@@ -82,6 +82,9 @@ func New(o Options) *Broker {
 	if o.FetchBytes <= 0 {
 		o.FetchBytes = 128 << 20
 	}
+	if o.GroupSettings == nil {
+		o.GroupSettings = NewGroupSettings(o.Settings)
+	}
 	if o.Image == nil {
 		o.Image = o.Controller.Image
 	}

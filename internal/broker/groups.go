@@ -16,6 +16,8 @@ type GroupRuntime = coordinator.Runtime[*group.Shard]
 type GroupOptions struct {
 	// Groups runs the groups of this node. [none: CoordinatorNotAvailable]
 	Groups *GroupRuntime
+	// GroupSettings finds what the settings of groups mean. [AdminOptions.Settings]
+	GroupSettings *GroupSettings
 }
 
 // The verbs of groups take and give the protocol's own messages, in the form of the newest version; Version says what the client
@@ -78,6 +80,14 @@ func readNamed[A any](b *Broker, name string, fn func(s *group.Shard, v coordina
 		return none, kafka.InvalidGroupID
 	}
 	return readGroup(b, name, fn)
+}
+
+// speaks refuses a kind of group that group.coordinator.rebalance.protocols does not have, as Kafka does.
+func (b *Broker) speaks(protocol string) kafka.ErrorCode {
+	if slices.Contains(b.opts.GroupSettings.Group(b.Image(), "").Protocols, protocol) {
+		return kafka.None
+	}
+	return kafka.UnsupportedVersion
 }
 
 // maxTogether is how many groups of one shard one operation changes at most.

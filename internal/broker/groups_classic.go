@@ -12,9 +12,12 @@ import (
 
 // JoinGroup makes a client a member of a classic group. It may wait for minutes, until the group's next generation begins.
 func (b *Broker) JoinGroup(ctx context.Context, s *Session, q *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
-	a, code := askMemberLater(ctx, b, q.Group, func(g *group.Shard, op *coordinator.Op, later *coordinator.Reply[*kmsg.JoinGroupResponse]) {
-		g.JoinGroup(op, clientOf(s), q, later)
-	})
+	a, code := (*kmsg.JoinGroupResponse)(nil), b.speaks("classic")
+	if code == kafka.None {
+		a, code = askMemberLater(ctx, b, q.Group, func(g *group.Shard, op *coordinator.Op, later *coordinator.Reply[*kmsg.JoinGroupResponse]) {
+			g.JoinGroup(op, clientOf(s), q, later)
+		})
+	}
 	if code == kafka.None {
 		return a
 	}

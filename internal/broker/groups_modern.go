@@ -12,9 +12,12 @@ import (
 
 // ConsumerGroupHeartbeat joins, keeps and leaves a KIP-848 group.
 func (b *Broker) ConsumerGroupHeartbeat(ctx context.Context, s *Session, q *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatResponse {
-	a, code := askGroup(ctx, b, q.Group, func(g *group.Shard, op *coordinator.Op) *kmsg.ConsumerGroupHeartbeatResponse {
-		return g.ConsumerGroupHeartbeat(op, clientOf(s), q)
-	})
+	a, code := (*kmsg.ConsumerGroupHeartbeatResponse)(nil), b.speaks("consumer")
+	if code == kafka.None {
+		a, code = askGroup(ctx, b, q.Group, func(g *group.Shard, op *coordinator.Op) *kmsg.ConsumerGroupHeartbeatResponse {
+			return g.ConsumerGroupHeartbeat(op, clientOf(s), q)
+		})
+	}
 	if code != kafka.None {
 		a = kmsg.NewPtrConsumerGroupHeartbeatResponse()
 		a.ErrorCode = int16(code)
@@ -36,9 +39,12 @@ func (b *Broker) ShareGroupHeartbeat(ctx context.Context, s *Session, q *kmsg.Sh
 
 // StreamsGroupHeartbeat joins, keeps and leaves a streams group.
 func (b *Broker) StreamsGroupHeartbeat(ctx context.Context, s *Session, q *kmsg.StreamsGroupHeartbeatRequest) *kmsg.StreamsGroupHeartbeatResponse {
-	a, code := askGroup(ctx, b, q.Group, func(g *group.Shard, op *coordinator.Op) *kmsg.StreamsGroupHeartbeatResponse {
-		return g.StreamsGroupHeartbeat(op, clientOf(s), q)
-	})
+	a, code := (*kmsg.StreamsGroupHeartbeatResponse)(nil), b.speaks("streams")
+	if code == kafka.None {
+		a, code = askGroup(ctx, b, q.Group, func(g *group.Shard, op *coordinator.Op) *kmsg.StreamsGroupHeartbeatResponse {
+			return g.StreamsGroupHeartbeat(op, clientOf(s), q)
+		})
+	}
 	if code != kafka.None {
 		a = kmsg.NewPtrStreamsGroupHeartbeatResponse()
 		a.ErrorCode = int16(code)

@@ -19,10 +19,9 @@ type GroupConfig struct {
 	MaxSize               int           // group.max.size
 
 	// Of consumer groups.
-	ConsumerAssignors []string      // group.consumer.assignors, as written; the first is the default
-	RegexRefresh      time.Duration // group.consumer.regex.refresh.interval.ms
-	MayUpgrade        bool          // group.consumer.migration.policy: a classic group may become a consumer group
-	MayDowngrade      bool          // and back
+	ConsumerAssignors []string // group.consumer.assignors, as written; the first is the default
+	MayUpgrade        bool     // group.consumer.migration.policy: a classic group may become a consumer group
+	MayDowngrade      bool     // and back
 
 	// Protocols are those of group.coordinator.rebalance.protocols.
 	Protocols []string
@@ -109,8 +108,8 @@ func (l *Layers) Group() GroupConfig {
 		InitialRebalanceDelay: ms(Broker, "group.initial.rebalance.delay.ms"),
 		MinSessionTimeout:     ms(Broker, "group.min.session.timeout.ms"), MaxSessionTimeout: ms(Broker, "group.max.session.timeout.ms"),
 		MaxSize:           int(number(Broker, "group.max.size")),
-		ConsumerAssignors: splitList(text(Broker, "group.consumer.assignors")), RegexRefresh: ms(Broker, "group.consumer.regex.refresh.interval.ms"),
-		MayUpgrade: policy == "upgrade" || policy == "bidirectional", MayDowngrade: policy == "downgrade" || policy == "bidirectional",
+		ConsumerAssignors: splitList(text(Broker, "group.consumer.assignors")),
+		MayUpgrade:        policy == "upgrade" || policy == "bidirectional", MayDowngrade: policy == "downgrade" || policy == "bidirectional",
 		Protocols:         splitList(text(Broker, "group.coordinator.rebalance.protocols")),
 		OffsetRetention:   duration(number(Broker, "offsets.retention.minutes"), time.Minute),
 		MaxOffsetMetadata: int(number(Broker, "offset.metadata.max.bytes")),

@@ -9,7 +9,6 @@ var brokerGroups = []Key{
 	{Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "How often a member of a stable consumer group is asked to send a heartbeat."},
 	{Name: "group.consumer.max.size", Type: Int, Default: "2147483647", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The most members of a consumer group."},
 	{Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", Importance: Medium, Valid: "(case insensitive) [DISABLED, DOWNGRADE, UPGRADE, BIDIRECTIONAL]", Tier: Acts, Doc: "Whether a classic group may become a consumer group while it runs, and back."},
-	{Name: "group.consumer.regex.refresh.interval.ms", Type: Int, Default: "600000", Importance: Medium, Valid: "[10000,...]", Tier: Acts, Doc: "How old the topics that match a subscribed expression may be."},
 	{Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "How long a member of a consumer group may be silent."},
 	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", Importance: Medium, Valid: "[consumer, classic, share, streams]", Tier: Acts, Doc: "The kinds of group that may be used."},
 	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "3000", Importance: Medium, Tier: Acts, Doc: "How long an empty classic group waits for more members before its first rebalance."},
@@ -76,4 +75,8 @@ var brokerGroups = []Key{
 	{Name: "group.streams.min.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The least that a group's streams.heartbeat.interval.ms may be."},
 	{Name: "group.streams.min.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The least that a group's streams.session.timeout.ms may be."},
 	{Name: "group.streams.min.task.offset.interval.ms", Type: Int, Default: "15000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The least that a group's streams.task.offset.interval.ms may be."},
+	{Name: "share.coordinator.cold.partition.snapshot.interval.ms", Type: Int, Default: "300000", Importance: Low, Valid: "[1,...]", Tier: Acts, Doc: "How long a share partition's state may lie idle before it is written anew, so that the log before it can go."},
+	{Name: "share.coordinator.state.topic.prune.interval.ms", Type: Int, Default: "300000", Importance: Low, Valid: "[1,...]", Tier: Acts, Doc: "How often __share_group_state is cut to what a restart needs."},
+	{Name: "share.coordinator.write.timeout.ms", Type: Int, Default: "5000", Importance: High, Valid: "[1,...]", Tier: Acts, Doc: "How long a write of a share partition's state may take."},
+	{Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Importance: Low, Valid: "[1,...]", Tier: Acts, Doc: "How often unused transactional ids are looked for."},
 }

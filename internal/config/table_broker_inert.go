@@ -85,6 +85,8 @@ var brokerIgnored = []Key{
 	{Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Importance: High, Valid: "[1,...]", Tier: Ignored},
 	{Name: "unstable.api.versions.enable", Type: Boolean, Default: "false", Importance: High, Tier: Ignored},
 	{Name: "unstable.feature.versions.enable", Type: Boolean, Default: "false", Importance: High, Tier: Ignored},
+	{Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Importance: Low, Valid: "[1,...]", Tier: Ignored},
+	{Name: "group.consumer.regex.refresh.interval.ms", Type: Int, Default: "600000", Importance: Medium, Valid: "[10000,...]", Tier: Ignored},
 }
 
 // brokerRefused are keys that would load code, or switch on what must not be believed to be on when it is not.
