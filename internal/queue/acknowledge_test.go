@@ -94,6 +94,9 @@ func TestFetchTellsOfItsAcknowledgements(t *testing.T) {
 		for _, topic := range resp.Topics {
 			for _, part := range topic.Partitions {
 				codes[part.Partition] = kafka.ErrorCode(part.AcknowledgeErrorCode)
+				if part.Records == nil {
+					t.Error("no records are null, which Java clients cannot read")
+				}
 			}
 		}
 		if len(codes) != 2 || codes[0] != kafka.None || codes[1] != kafka.InvalidRequest {

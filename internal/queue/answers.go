@@ -63,6 +63,7 @@ func (f *fetch) fill(resp *kmsg.ShareFetchResponse, acks []ackPartition) {
 		}
 		p := kmsg.NewShareFetchResponseTopicPartition()
 		p.Partition = tp.Partition
+		p.Records = []byte{} // never null, which the Java client takes for a broken answer
 		p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = -1, -1
 		list := &resp.Topics[t].Partitions
 		places[tp] = [2]int{t, len(*list)}
@@ -79,7 +80,9 @@ func (f *fetch) fill(resp *kmsg.ShareFetchResponse, acks []ackPartition) {
 			p.ErrorCode, p.ErrorMessage = codeAndMessage(s.err)
 			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = f.m.leaderFor(s.err, s.tp)
 		}
-		p.Records = s.taken.records
+		if s.taken.records != nil {
+			p.Records = s.taken.records
+		}
 		for _, r := range s.taken.ranges {
 			p.AcquiredRecords = append(p.AcquiredRecords, kmsg.ShareFetchResponseTopicPartitionAcquiredRecord{
 				FirstOffset: int64(r.First), LastOffset: int64(r.Last), DeliveryCount: r.Count,

@@ -74,14 +74,19 @@ func (sp *sharePartition) release(member string) bool {
 	return true
 }
 
-// writeChanges is the work of one of the writers.
+// writeChanges is the work of one of the writers, who load share partitions, too.
 func (m *Manager) writeChanges() {
 	for {
 		sp, ok := m.writes.take()
 		if !ok {
 			return
 		}
-		sp.write()
+		select {
+		case <-sp.ready:
+			sp.write()
+		default:
+			sp.open()
+		}
 	}
 }
 
@@ -90,6 +95,7 @@ func (sp *sharePartition) write() {
 	ctx, cancel := context.WithTimeout(sp.m.ctx, sp.m.opts.WriteTimeout)
 	defer cancel()
 	ticket := sp.change.Ticket // nobody else touches change while it is under way
+	done := int64(sp.change.StartOffset) + int64(sp.change.DeliveryComplete)
 	err := sp.send(ctx, &sp.change)
 	sp.m.stats.StateWrites.Add(1)
 
@@ -102,6 +108,8 @@ func (sp *sharePartition) write() {
 	}
 	if err == nil {
 		sp.attempts = attempts{}
+		sp.m.stats.Done.Add(max(done-sp.done, 0))
+		sp.done = max(done, sp.done)
 		sp.state.Persisted(now, ticket)
 	} else {
 		sp.m.stats.StateFailures.Add(1)

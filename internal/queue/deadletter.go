@@ -93,7 +93,7 @@ func (sp *sharePartition) writeStretch(d share.DeadLetter, g *config.ShareGroup,
 	defer cancel()
 	to, err := sp.m.deadLetterTopic(ctx, sp.key.group, g, sp.key.Partition)
 	if err != nil {
-		return d.Last, err
+		return d.Last, finally(err)
 	}
 	letters := sp.lettersOf(d, limit)
 	if g.DeadLetterCopyRecord {
@@ -108,7 +108,7 @@ func (sp *sharePartition) writeStretch(d share.DeadLetter, g *config.ShareGroup,
 			err = sp.m.appendCommitted(ctx, to, batch)
 		}
 		if c := kafka.CodeOf(err); c != kafka.MessageTooLarge && c != kafka.RecordListTooLarge {
-			return letters[n-1].offset, err
+			return letters[n-1].offset, finally(err)
 		}
 		switch { // the sizes were an estimate
 		case n > 1:
@@ -120,6 +120,14 @@ func (sp *sharePartition) writeStretch(d share.DeadLetter, g *config.ShareGroup,
 			return d.Last, errors.Join(errMisconfigured, err)
 		}
 	}
+}
+
+// finally makes of an error that no patience helps against, such as that of a compacted topic about a record without a key, one about the settings.
+func finally(err error) error {
+	if c := kafka.CodeOf(err); c == kafka.None || c == kafka.UnknownServerError || c.Retriable() || errors.Is(err, errMisconfigured) {
+		return err
+	}
+	return errors.Join(errMisconfigured, err)
 }
 
 // lettersOf is the first dead letters of a stretch.

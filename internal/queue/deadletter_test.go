@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,7 +122,7 @@ func TestDeadLetterIsTriedAgainUntilItIsWritten(t *testing.T) {
 		w.start()
 		m.epoch = 0
 		wantTexts(t, m.fetch(0))
-		log.Full = nil
+		w.set(func() { log.Full = nil }) // the lock is for the race detector: who writes dead letters takes it first
 		time.Sleep(letterBackoffMax)
 		got := w.read("dlq.jobs", 0)
 		if len(got) != 2 || string(got[1].Value) != "x" || header(got[1], headerMessage) != causeRejected {
@@ -157,6 +159,20 @@ func TestForbiddenDeadLetterTopicLetsRecordsGo(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What passes is tried again, what does not is the settings' fault.
+func TestErrorsOfDeadLettersAreToldApart(t *testing.T) {
+	for _, err := range []error{nil, errBroken, kafka.NotLeaderOrFollower, kafka.KafkaStorageError, kafka.NotEnoughReplicas, kafka.RequestTimedOut, context.DeadlineExceeded} {
+		if errors.Is(finally(err), errMisconfigured) {
+			t.Errorf("%v is final", err)
+		}
+	}
+	for _, err := range []error{kafka.InvalidRecord, kafka.InvalidTopicException, kafka.PolicyViolation, misconfigured("x")} {
+		if !errors.Is(finally(err), errMisconfigured) {
+			t.Errorf("%v is not final", err)
+		}
 	}
 }
 

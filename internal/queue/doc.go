@@ -23,7 +23,7 @@
 //
 // The locks of records, delivery counts and limits are share's: SHR-1 to SHR-4.
 //
-// Goroutines, started by Start and ended by Close: 16 that write changes to the share coordinator, two that write dead letters, one for the effects of
+// Goroutines, started by Start and ended by Close: 16 that read states of the share coordinator and write changes to it, two that write dead letters, one for the effects of
 // the groups' coordinator, one for all times (locks that end, records that have rested, attempts that are due). None per group or partition; a
 // fetch that waits does so in its caller's.
 // Locks, in their order: sharePartition.reading (I/O happens under it), sharePartition.mu, then leaves: sessions.mu, Manager.mu, timers.mu, pending.mu,

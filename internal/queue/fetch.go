@@ -63,7 +63,6 @@ func (m *Manager) ShareFetch(ctx context.Context, owner Owner, req *kmsg.ShareFe
 // fetch is a ShareFetch under way.
 type fetch struct {
 	m          *Manager
-	img        *metadata.Image // as of the last look
 	key        memberKey
 	session    *session
 	lockMs     int32
@@ -115,7 +114,7 @@ func (f *fetch) giveBack() {
 // openFetch checks the request and opens or continues the session.
 func (m *Manager) openFetch(img *metadata.Image, owner Owner, req *kmsg.ShareFetchRequest, acknowledges bool) (*fetch, error) {
 	f := &fetch{
-		m: m, img: img, wait: min(max(time.Duration(req.MaxWaitMillis)*time.Millisecond, 0), maxWait),
+		m: m, wait: min(max(time.Duration(req.MaxWaitMillis)*time.Millisecond, 0), maxWait),
 		minBytes: int(req.MinBytes), maxBytes: min(int(req.MaxBytes), m.opts.FetchMaxBytes),
 		records: int(req.MaxRecords), whole: req.ShareAcquireMode == 0, batchSize: int(req.BatchSize),
 		renewsOnly: req.Version >= 2 && req.IsRenewAck,

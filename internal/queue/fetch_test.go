@@ -38,7 +38,11 @@ func TestRecordsAreHeldUntilAcknowledged(t *testing.T) {
 		if s := w.states.of(p(1, 0)); s.start != 3 {
 			t.Errorf("start offset %d after all was dealt with", s.start)
 		}
+		synctest.Wait()
 		st := w.Stats()
+		if st.Done.Load() != 3 || st.Archived() != 1 {
+			t.Errorf("done %d archived %d", st.Done.Load(), st.Archived())
+		}
 		if st.Acquired.Load() != 4 || st.Accepted.Load() != 2 || st.Released.Load() != 1 || st.Rejected.Load() != 1 {
 			t.Errorf("acquired %d accepted %d released %d rejected %d", st.Acquired.Load(), st.Accepted.Load(), st.Released.Load(), st.Rejected.Load())
 		}

@@ -13,6 +13,9 @@ import (
 // recheck is how long to wait before asking again for a state that the share coordinator could not give yet.
 const recheck = 100 * time.Millisecond
 
+// leastShare is the smallest share of an answer that a partition gets while there is as much.
+const leastShare = 128 << 10
+
 // run looks for records until there are some, the time is up or ctx ends.
 func (f *fetch) run(ctx context.Context) {
 	if len(f.slots) == 0 {
@@ -28,14 +31,18 @@ func (f *fetch) run(ctx context.Context) {
 		if f.look(ctx, late) || late {
 			return
 		}
-		if f.again && ctx.Err() == nil {
-			continue
+		if f.again {
+			select {
+			case <-timer.C:
+				return
+			default:
+				continue
+			}
 		}
 		if f.freed != nil || f.register() {
 			late = f.sleep(ctx, timer)
 		}
 		f.data.Stop()
-		f.img = f.m.opts.Image()
 	}
 }
 
@@ -87,6 +94,11 @@ func (f *fetch) leave() {
 // at once.
 func (f *fetch) look(ctx context.Context, late bool) (enough bool) {
 	f.absent, f.again = false, false
+	for i := range f.slots { // those that are not here yet are loaded at the same time
+		if s := &f.slots[i]; s.sp == nil {
+			_, _ = f.m.entry(partitionKey{f.key.group, s.tp}, true) // enter tells of errors
+		}
+	}
 	for i := range f.slots {
 		s := &f.slots[i]
 		f.enter(ctx, s)
@@ -111,8 +123,8 @@ func (f *fetch) look(ctx context.Context, late bool) (enough bool) {
 		if s.sp == nil || s.err != nil || want <= 0 || total > 0 && left <= 0 {
 			continue
 		}
-		// What is left is shared out evenly; what a partition does not use is there for the next ones.
-		most := max(left/(len(f.slots)-i), 1)
+		// What is left is shared out evenly, in shares that batches fit into; what a partition does not use is there for the next ones.
+		most := max(left/(len(f.slots)-i), min(left, leastShare))
 		n, err := s.sp.take(s, share.Ask{Member: f.key.member, Max: want, WholeBatches: f.whole, BatchSize: f.batchSize}, most, total == 0)
 		switch {
 		case errors.Is(err, errGone): // and with it the hold on what it gave
@@ -133,15 +145,15 @@ func (f *fetch) look(ctx context.Context, late bool) (enough bool) {
 
 // enter finds the share partition of a slot and gets in line there.
 func (f *fetch) enter(ctx context.Context, s *slot) {
-	sp, err := f.m.find(ctx, f.img, partitionKey{f.key.group, s.tp})
+	sp, err := f.m.find(ctx, partitionKey{f.key.group, s.tp})
 	if s.sp != sp && s.sp != nil {
 		s.sp.leave(&s.place, true)
 		s.sp, s.saw = nil, false
 	}
 	switch {
 	case err == nil:
-		s.sp, s.place.waiter = sp, f.waiter
-		f.again = !sp.enter(&s.place) || f.again
+		s.sp = sp
+		f.again = !sp.enter(&s.place, f.waiter) || f.again
 	case kafka.CodeOf(err) == kafka.CoordinatorNotAvailable || kafka.CodeOf(err) == kafka.RequestTimedOut:
 		f.absent = true // as in Kafka the client is told nothing: it asks again
 	default:

@@ -11,6 +11,15 @@ import (
 	"github.com/rafka-io/rafka/internal/partition"
 )
 
+// open loads a share partition, or throws it away if that cannot be.
+func (sp *sharePartition) open() {
+	sp.failure = sp.load(sp.m.opts.Image())
+	if sp.failure != nil {
+		sp.m.forget(sp, sp.failure)
+	}
+	close(sp.ready)
+}
+
 // load reads the state from the share coordinator. A group that has never read the partition begins where share.auto.offset.reset says, and
 // that is written first: a group that begins at the latest offset must not lose what comes between now and its first acknowledgement.
 //
@@ -42,6 +51,7 @@ func (sp *sharePartition) load(img *metadata.Image) error {
 	defer sp.mu.Unlock()
 	sp.state, sp.settings, sp.group, sp.image = state, settings, group, img
 	now := sp.m.opts.Now()
+	sp.done = int64(state.Start()) + int64(state.Stats(now).Done)
 	sp.state.TrimTo(now, sp.log.LogStart())
 	sp.changedLocked(now)
 	return nil

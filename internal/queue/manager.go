@@ -27,7 +27,7 @@ type Manager struct {
 	partitions map[partitionKey]*sharePartition
 	closed     bool
 
-	writes  pending // share partitions whose changes are to be written
+	writes  pending // share partitions that are to be loaded, or whose changes are to be written
 	letters pending // share partitions that have dead letters
 	effects effects // what the groups' coordinator asks for
 	timers  timers
@@ -77,7 +77,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// How many goroutines work on what waits for others: writes to the share coordinator, which is quick, and dead letters.
+// How many goroutines work on what waits for others: the share coordinator, which is quick, and dead letters.
 const (
 	writers       = 16
 	letterWriters = 2

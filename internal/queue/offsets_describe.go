@@ -104,11 +104,7 @@ func (m *Manager) describeOffset(topic kafka.UUID, s *kmsg.ReadShareGroupStateSu
 
 // latest is the end of a partition that this node leads.
 func (m *Manager) latest(tp TopicPartition) (kafka.Offset, error) {
-	t, err := m.opts.Replicas.ByID(tp.Topic)
-	if err != nil {
-		return kafka.NoOffset, err
-	}
-	p, err := t.Partition(tp.Partition)
+	_, p, err := m.logOf(tp)
 	if err != nil {
 		return kafka.NoOffset, err
 	}

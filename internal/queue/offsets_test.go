@@ -136,6 +136,8 @@ func TestStatesBeginAndEndAsTheGroupSays(t *testing.T) {
 		w.states.fail = kafka.None
 		w.states.mu.Unlock()
 		time.Sleep(10 * time.Second)
+		w.groups.mu.Lock()
+		defer w.groups.mu.Unlock()
 		if len(w.groups.deleted) != 1 {
 			t.Errorf("the group was told %v", w.groups.deleted)
 		}

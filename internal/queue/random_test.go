@@ -22,15 +22,15 @@ type history struct {
 	ordered bool
 
 	mu       sync.Mutex
-	keys     map[place2]string   // of every record produced
-	accepted map[place2]bool     // confirmed
-	said     map[place2]bool     // accepted, confirmed or not
-	held     map[place2]holding  // by whom
-	byKey    map[string][]place2 // in the order of offsets
+	keys     map[recordAt]string   // of every record produced
+	accepted map[recordAt]bool     // confirmed
+	said     map[recordAt]bool     // accepted, confirmed or not
+	held     map[recordAt]holding  // by whom
+	byKey    map[string][]recordAt // in the order of offsets
 	broken   []string
 }
 
-type place2 struct {
+type recordAt struct {
 	tp     TopicPartition
 	offset kafka.Offset
 }
@@ -51,7 +51,7 @@ func (h *history) delivered(member string, got []fetched) {
 	defer h.mu.Unlock()
 	now := time.Now()
 	for _, f := range got {
-		at := place2{f.tp, f.offset}
+		at := recordAt{f.tp, f.offset}
 		if h.accepted[at] {
 			h.fail("offset %d was delivered to %s after it had been accepted", f.offset, member)
 		}
@@ -73,7 +73,7 @@ func (h *history) delivered(member string, got []fetched) {
 }
 
 // saying is called before an acknowledgement is sent, and said when it is answered.
-func (h *history) saying(at place2, typ int8) {
+func (h *history) saying(at recordAt, typ int8) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.held, at)
@@ -82,7 +82,7 @@ func (h *history) saying(at place2, typ int8) {
 	}
 }
 
-func (h *history) wasSaid(at place2, typ int8, code kafka.ErrorCode) {
+func (h *history) wasSaid(at recordAt, typ int8, code kafka.ErrorCode) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if typ == share.AckAccept && code == kafka.None {
@@ -149,7 +149,7 @@ func (h *history) consume(ctx context.Context, r *rand.Rand, name string, turn t
 			if m.epoch == 0 {
 				break // a new session; what is left ends with its lock
 			}
-			at, typ := place2{f.tp, f.offset}, share.AckAccept
+			at, typ := recordAt{f.tp, f.offset}, share.AckAccept
 			switch d := r.IntN(20); {
 			case d < 4:
 				typ = share.AckRelease
@@ -201,7 +201,7 @@ func live(t *testing.T, seed uint64, ordered bool) {
 		w.share.MaxRecordLocks = 100 + r.IntN(200)
 	})
 	h := &history{
-		world: w, ordered: ordered, keys: map[place2]string{}, accepted: map[place2]bool{}, said: map[place2]bool{}, held: map[place2]holding{}, byKey: map[string][]place2{},
+		world: w, ordered: ordered, keys: map[recordAt]string{}, accepted: map[recordAt]bool{}, said: map[recordAt]bool{}, held: map[recordAt]holding{}, byKey: map[string][]recordAt{},
 	}
 	turn := make(turns, consumers)
 	ctx, stop := context.WithCancel(context.Background())
@@ -217,7 +217,7 @@ func live(t *testing.T, seed uint64, ordered bool) {
 		h.mu.Lock()
 		for i := range recs {
 			key := fmt.Sprint("k", r.IntN(12))
-			at := place2{tps[part], next[part]}
+			at := recordAt{tps[part], next[part]}
 			if next[part]++; r.IntN(4) > 0 {
 				recs[i].Key = []byte(key)
 				h.keys[at] = key

@@ -156,3 +156,24 @@ func TestClosedManagerRefuses(t *testing.T) {
 		wantCode(t, kafka.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode), kafka.NotLeaderOrFollower)
 	})
 }
+
+// P6: share partitions of topics that are gone do not stay, even if the group lives on and nobody asks for them.
+func TestRemovedTopicLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.topic("jobs", 1, 1)
+		w.topic("other", 2, 1)
+		m := w.member("one", p(1, 0), p(2, 0))
+		m.fetch(0)
+		w.fold(&metadata.RemoveTopicRecord{ID: kafka.UUID{1}})
+		time.Sleep(sweepInterval)
+		synctest.Wait()
+		if n := w.Gauges().SharePartitions; n != 1 {
+			t.Errorf("%d share partitions", n)
+		}
+		resp := m.send(m.ask(time.Minute))
+		if len(resp.Topics) != 1 || kafka.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode) != kafka.UnknownTopicID {
+			t.Errorf("%+v", resp.Topics)
+		}
+	})
+}

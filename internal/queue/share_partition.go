@@ -10,6 +10,7 @@ import (
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition"
+	"github.com/rafka-io/rafka/internal/replica"
 )
 
 // partitionKey names a share partition.
@@ -46,6 +47,7 @@ type sharePartition struct {
 	change    share.Write // under way while writing
 	writing   bool        // a write is under way, or waits for its turn
 	attempts  attempts    // of writing
+	done      int64       // the start offset, and how many records from there on are done, as last written
 	letters   []share.DeadLetter
 	lettering bool     // dead letters are being written, or wait for their turn
 	retries   attempts // of writing dead letters
@@ -60,31 +62,26 @@ type outcome struct {
 	err  error
 }
 
-// find returns the share partition of a group and a partition that this node leads, and loads it if it is not here yet.
+// find returns the share partition of a group and a partition that this node leads, once it is loaded.
 //
 // Errors: UnknownTopicID, UnknownTopicOrPartition, NotLeaderOrFollower, and those of load.
-func (m *Manager) find(ctx context.Context, img *metadata.Image, key partitionKey) (*sharePartition, error) {
+func (m *Manager) find(ctx context.Context, key partitionKey) (*sharePartition, error) {
 	for {
-		sp, mine, err := m.entry(key, true)
+		sp, err := m.entry(key, true)
 		if err != nil {
 			return nil, err
 		}
-		if mine {
-			sp.failure = sp.load(img)
-			if sp.failure != nil {
-				m.forget(sp, sp.failure)
-			}
-			close(sp.ready)
-		}
 		select {
 		case <-sp.ready:
+		case <-m.ctx.Done():
+			return nil, errClosing
 		case <-ctx.Done():
 			return nil, kafka.Errorf(kafka.RequestTimedOut, "the state of share group %s was not read in time: %w", key.group, context.Cause(ctx))
 		}
 		if sp.failure != nil {
 			return nil, sp.failure
 		}
-		if sp.configure(img) {
+		if sp.configure(m.opts.Image()) {
 			return sp, nil
 		}
 	}
@@ -92,7 +89,7 @@ func (m *Manager) find(ctx context.Context, img *metadata.Image, key partitionKe
 
 // known is find for what is loaded already: acknowledging what nobody has acquired is UnknownTopicOrPartition, as in Kafka.
 func (m *Manager) known(key partitionKey) (*sharePartition, error) {
-	sp, _, err := m.entry(key, false)
+	sp, err := m.entry(key, false)
 	if err != nil {
 		return nil, err
 	}
@@ -107,26 +104,19 @@ func (m *Manager) known(key partitionKey) (*sharePartition, error) {
 	}
 }
 
-// entry finds a share partition, or makes an empty one that the caller loads (mine). One of an older leadership is thrown away.
-func (m *Manager) entry(key partitionKey, create bool) (sp *sharePartition, mine bool, err error) {
-	t, err := m.opts.Replicas.ByID(key.Topic)
+// entry finds a share partition, or makes one that is being loaded from then on. One of an older leadership is thrown away.
+func (m *Manager) entry(key partitionKey, create bool) (*sharePartition, error) {
+	t, log, err := m.logOf(key.TopicPartition)
 	if err != nil {
-		return nil, false, err
-	}
-	log, err := t.Partition(key.Partition)
-	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	role := log.Role()
-	if role.Gone != nil {
-		return nil, false, role.Gone
-	}
 	m.mu.Lock()
-	sp = m.partitions[key]
+	sp := m.partitions[key]
 	switch {
 	case m.closed:
 		m.mu.Unlock()
-		return nil, false, errClosing
+		return nil, errClosing
 	case sp != nil && (sp.log != log || sp.epoch != role.Epoch || !role.IsLeader):
 		delete(m.partitions, key)
 		m.mu.Unlock()
@@ -134,14 +124,38 @@ func (m *Manager) entry(key partitionKey, create bool) (sp *sharePartition, mine
 		return m.entry(key, create)
 	case !role.IsLeader:
 		m.mu.Unlock()
-		return nil, false, errNotLeader
-	case sp == nil && create:
-		sp = &sharePartition{m: m, key: key, topic: t.Name, log: log, epoch: role.Epoch, ready: make(chan struct{}), outcomes: map[share.Ticket]*outcome{}}
-		m.partitions[key] = sp
-		mine = true
+		return nil, errNotLeader
+	case sp != nil || !create:
+		m.mu.Unlock()
+		return sp, nil
 	}
+	sp = &sharePartition{m: m, key: key, topic: t.Name, log: log, epoch: role.Epoch, ready: make(chan struct{}), outcomes: map[share.Ticket]*outcome{}}
+	m.partitions[key] = sp
 	m.mu.Unlock()
-	return sp, mine, nil
+	m.writes.push(sp)
+	return sp, nil
+}
+
+// logOf finds a partition of this node.
+func (m *Manager) logOf(tp TopicPartition) (*replica.Topic, *partition.Partition, error) {
+	t, err := m.opts.Replicas.ByID(tp.Topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := t.Partition(tp.Partition)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t, log, log.Role().Gone
+}
+
+// sweep throws away the share partitions whose topic is gone or led elsewhere: nobody may ask for them again.
+func (m *Manager) sweep() {
+	for _, sp := range m.all() {
+		if _, log, err := m.logOf(sp.key.TopicPartition); err != nil || log != sp.log || !log.Role().IsLeader {
+			m.forget(sp, errNotLeader)
+		}
+	}
 }
 
 var (

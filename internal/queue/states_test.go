@@ -44,7 +44,7 @@ func (w *world) coordinate() *coordinator.Runtime[*share.Shard] {
 	runtime := coordinator.New(coordinator.Options[*share.Shard]{
 		Topic: stateTopic, NodeID: 1, Log: stateLog{w}, Image: w.image, Logger: slog.New(slog.DiscardHandler),
 		NewShard: func(reg *timeline.Registry, _ int32) *share.Shard {
-			return share.NewShard(share.Env{UpdatesPerSnapshot: func(*metadata.Image) int { return 3 }}, reg)
+			return share.NewShard(share.Env{UpdatesPerSnapshot: func(*metadata.Image) int { return 3 }, TrimInterval: time.Hour}, reg)
 		},
 	})
 	w.Manager = New(Options{

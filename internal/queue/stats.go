@@ -12,7 +12,7 @@ type Stats struct {
 	Rejected          atomic.Int64 // records acknowledged as not to be delivered again
 	Renewed           atomic.Int64 // records whose lock was renewed
 	Expired           atomic.Int64 // records whose lock ran out
-	Archived          atomic.Int64 // records that are delivered no more without having been accepted
+	Done              atomic.Int64 // records that are not delivered any more, durably: accepted, archived, or gone from the log
 	StateWrites       atomic.Int64 // writes to the share coordinator
 	StateFailures     atomic.Int64 // of them those that failed
 	DeadLetters       atomic.Int64 // records written to a dead-letter topic
@@ -21,6 +21,10 @@ type Stats struct {
 	SessionsRefused   atomic.Int64 // because of group.share.max.share.sessions
 	SessionsCut       atomic.Int64 // ended because their connection was
 }
+
+// Archived counts the records that are delivered no more without having been accepted: rejected, delivered too often, of aborted transactions, or
+// gone from the log.
+func (s *Stats) Archived() int64 { return max(s.Done.Load()-s.Accepted.Load(), 0) }
 
 // Gauges are sizes of this moment.
 type Gauges struct {

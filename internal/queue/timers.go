@@ -58,10 +58,14 @@ func (t *timers) due(now time.Time, got []*sharePartition) ([]*sharePartition, t
 // shortestWait keeps a share partition that is due again at once from being looked at all the time.
 const shortestWait = time.Millisecond
 
+// sweepInterval is how often share partitions are looked for that nobody can use any more.
+const sweepInterval = 5 * time.Minute
+
 // watchTimes is the work of the goroutine.
 func (m *Manager) watchTimes() {
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(sweepInterval)
 	defer timer.Stop()
+	sweepAt := m.opts.Now().Add(sweepInterval)
 	var due []*sharePartition
 	for {
 		now := m.opts.Now()
@@ -71,11 +75,16 @@ func (m *Manager) watchTimes() {
 			sp.tick(now)
 			due[i] = nil
 		}
-		wait := time.Hour
+		if !now.Before(sweepAt) {
+			m.sweep()
+			sweepAt = now.Add(sweepInterval)
+		}
+		if next.IsZero() || sweepAt.Before(next) {
+			next = sweepAt
+		}
+		wait := max(next.Sub(now), shortestWait)
 		if len(due) > 0 {
-			wait = shortestWait
-		} else if !next.IsZero() {
-			wait = max(next.Sub(now), shortestWait)
+			wait = shortestWait // what was looked at may be due again
 		}
 		timer.Reset(wait)
 		select {

@@ -66,13 +66,14 @@ func (l *waiterList) wakeAll() {
 }
 
 // enter puts a waiter in line. false: this share partition is over, look again.
-func (sp *sharePartition) enter(p *place) bool {
+func (sp *sharePartition) enter(p *place, w *waiter) bool {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	if sp.gone != nil {
 		return false
 	}
 	if !p.listed {
+		p.waiter = w
 		sp.waiters.add(p)
 	}
 	return true
