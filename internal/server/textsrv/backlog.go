@@ -20,7 +20,7 @@ type task struct {
 	command    command // else to be carried out when its turn comes
 	lineBytes  int
 
-	ctx  context.Context // of a CONSUME … FOLLOW
+	ctx  context.Context // of a CONSUME … FOLLOW or a TAKE … WAIT
 	stop context.CancelCauseFunc
 }
 
@@ -35,7 +35,7 @@ type backlog struct {
 	owed    int     // queued and being answered
 	waiting int     // of owed, those that isWaiting
 	bytes   int     // lineBytes of those
-	follows []*task // owed CONSUMEs … FOLLOW, the oldest first
+	follows []*task // owed tasks that have a ctx, the oldest first
 	closed  bool    // nothing comes any more
 	dead    bool    // nothing is answered any more
 }

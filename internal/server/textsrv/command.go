@@ -3,11 +3,10 @@ package textsrv
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
@@ -22,6 +21,17 @@ const (
 	verbCreate
 	verbDelete
 	verbOffsets
+	verbConsumeGroup // CONSUME … GROUP
+	verbGroups
+	verbCommit
+	verbGroupOffsets // OFFSETS GROUP
+	verbQueueOffsets // OFFSETS QUEUE
+	verbTake
+	verbPeek
+	verbAck
+	verbRelease
+	verbReject
+	verbRenew
 	verbHelp
 	verbPing
 	verbQuit
@@ -40,25 +50,44 @@ type command struct {
 	follow     bool
 	limit      int64 // 0: none
 	partitions int32 // of CREATE; -1: the broker's default
+	group      string
+	count      int           // of TAKE and PEEK
+	wait       time.Duration // of TAKE
+	ids        []messageID   // of ACK and its like; none: those of the last TAKE
 }
+
+// canWait says that the command may take as long as it likes, so STOP ends it.
+func (c *command) canWait() bool { return c.follow || c.wait > 0 }
 
 // usages are the forms of the commands, for errors and HELP.
 var usages = map[verb]string{
-	verbProduce: "PRODUCE <topic> <key or -> <value>",
-	verbConsume: "CONSUME <topic> <partition or *> <offset, earliest or latest> [FOLLOW] [LIMIT <n>]",
-	verbStop:    "STOP",
-	verbTopics:  "TOPICS",
-	verbCreate:  "CREATE <topic> [partitions]",
-	verbDelete:  "DELETE <topic>",
-	verbOffsets: "OFFSETS <topic>",
-	verbHelp:    "HELP",
-	verbPing:    "PING",
-	verbQuit:    "QUIT",
+	verbProduce:      "PRODUCE <topic> <key or -> <value>",
+	verbConsume:      "CONSUME <topic> <partition or *> <offset, earliest or latest> [FOLLOW] [LIMIT <n>]",
+	verbConsumeGroup: "CONSUME <topic> GROUP <group> [FOLLOW] [LIMIT <n>]",
+	verbStop:         "STOP",
+	verbTopics:       "TOPICS",
+	verbCreate:       "CREATE <topic> [partitions]",
+	verbDelete:       "DELETE <topic>",
+	verbOffsets:      "OFFSETS <topic>",
+	verbGroups:       "GROUPS",
+	verbCommit:       "COMMIT [<topic> <partition> <offset> GROUP <group>]",
+	verbGroupOffsets: "OFFSETS GROUP <group>",
+	verbQueueOffsets: "OFFSETS QUEUE <group>",
+	verbTake:         "TAKE <topic> QUEUE <group> [n] [WAIT <seconds>]",
+	verbPeek:         "PEEK <topic> QUEUE <group> [n]",
+	verbAck:          "ACK [id…]",
+	verbRelease:      "RELEASE [id…]",
+	verbReject:       "REJECT [id…]",
+	verbRenew:        "RENEW [id…]",
+	verbHelp:         "HELP",
+	verbPing:         "PING",
+	verbQuit:         "QUIT",
 }
 
 var verbNames = map[string]verb{
 	"PRODUCE": verbProduce, "CONSUME": verbConsume, "STOP": verbStop, "TOPICS": verbTopics, "CREATE": verbCreate,
-	"DELETE": verbDelete, "OFFSETS": verbOffsets, "HELP": verbHelp, "?": verbHelp, "PING": verbPing, "QUIT": verbQuit, "EXIT": verbQuit,
+	"DELETE": verbDelete, "OFFSETS": verbOffsets, "GROUPS": verbGroups, "COMMIT": verbCommit, "TAKE": verbTake, "PEEK": verbPeek,
+	"ACK": verbAck, "RELEASE": verbRelease, "REJECT": verbReject, "RENEW": verbRenew, "HELP": verbHelp, "?": verbHelp, "PING": verbPing, "QUIT": verbQuit, "EXIT": verbQuit,
 }
 
 // longestVerb bounds what is looked up.
@@ -82,8 +111,16 @@ func parse(line []byte) (command, error) {
 		err = c.parseProduce(rest)
 	case verbConsume:
 		err = c.parseConsume(rest)
-	case verbCreate, verbDelete, verbOffsets:
+	case verbCreate, verbDelete:
 		err = c.parseTopic(rest)
+	case verbOffsets:
+		err = c.parseOffsets(rest)
+	case verbCommit:
+		err = c.parseCommit(rest)
+	case verbTake, verbPeek:
+		err = c.parseQueue(rest)
+	case verbAck, verbRelease, verbReject, verbRenew:
+		err = c.parseIDs(rest)
 	default:
 		if len(fields(rest)) > 0 {
 			err = fmt.Errorf("%s takes nothing", usages[c.verb])
@@ -106,51 +143,6 @@ func (c *command) parseProduce(rest []byte) (err error) {
 	}
 	if c.value, err = unescapeValue(rest[1:]); err != nil { // one blank ends the key, the others are the value's
 		return fmt.Errorf("the value: %w", err)
-	}
-	return nil
-}
-
-func (c *command) parseConsume(rest []byte) error {
-	args := fields(rest)
-	if len(args) < 3 {
-		return c.misused()
-	}
-	c.topic = args[0]
-	if args[1] != "*" {
-		p, err := strconv.ParseInt(args[1], 10, 32)
-		if err != nil || p < 0 {
-			return fmt.Errorf("\"%s\" is no partition: use a number from 0, or * for all of them", printable([]byte(args[1])))
-		}
-		c.partition = int32(p)
-	}
-	switch strings.ToLower(args[2]) {
-	case "earliest":
-		c.from = broker.FromEarliest
-	case "latest":
-		c.from = broker.FromLatest
-	default:
-		o, err := strconv.ParseInt(args[2], 10, 64)
-		if err != nil || o < 0 {
-			return fmt.Errorf("\"%s\" is no offset: use a number from 0, earliest or latest", printable([]byte(args[2])))
-		}
-		c.from = kafka.Offset(o)
-	}
-	for i := 3; i < len(args); i++ {
-		switch strings.ToUpper(args[i]) {
-		case "FOLLOW":
-			c.follow = true
-		case "LIMIT":
-			if i++; i == len(args) {
-				return c.misused()
-			}
-			n, err := strconv.ParseInt(args[i], 10, 64)
-			if err != nil || n < 1 {
-				return fmt.Errorf("LIMIT \"%s\": use a number from 1 to %d", printable([]byte(args[i])), int64(math.MaxInt64))
-			}
-			c.limit = n
-		default:
-			return c.misused()
-		}
 	}
 	return nil
 }
@@ -184,12 +176,15 @@ func cutField(line []byte) (word, rest []byte) {
 	return line, nil
 }
 
-// maxFields is more than any command has.
+// maxFields is more than any command has but those that take ids.
 const maxFields = 8
 
-func fields(line []byte) []string {
+func fields(line []byte) []string { return someFields(line, maxFields) }
+
+// someFields are the words of a line, at most so many.
+func someFields(line []byte, most int) []string {
 	var all []string
-	for len(all) < maxFields {
+	for len(all) < most {
 		word, rest := cutField(line)
 		if len(word) == 0 {
 			break

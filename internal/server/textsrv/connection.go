@@ -15,10 +15,10 @@ import (
 	"github.com/rafka-io/rafka/internal/broker"
 )
 
-// Why a CONSUME … FOLLOW ended, other than by an error of the broker.
+// Why a CONSUME … FOLLOW or a TAKE … WAIT ended, other than by an error of the broker.
 var (
 	errStopped      = errors.New("stopped")
-	errBehindFollow = errors.New("too much waits behind FOLLOW; send STOP first, or use a connection of its own for FOLLOW")
+	errBehindFollow = errors.New("too much waits behind FOLLOW or WAIT; send STOP first, or use a connection of its own for it")
 	errShutdown     = errors.New("the broker is shutting down; connect again in a moment")
 	errPeerGone     = errors.New("the connection is gone")
 )
@@ -39,7 +39,9 @@ type connection struct {
 	misses  int         // lines in a row that were no command; the reader's
 	holds   bool        // a token of longLines; the reader's
 	eof     atomic.Bool // the client sends nothing any more but may still read
-	scratch []byte      // of the goroutine that answers
+	scratch []byte      // of the goroutine that answers, as are the next two
+	given   *commits    // what a CONSUME … GROUP gave last; nil: nothing
+	queues  memberships // what TAKE takes from and holds
 }
 
 func newConnection(ctx context.Context, s *Server, conn net.Conn, session *broker.Session) *connection {
@@ -68,6 +70,7 @@ func (c *connection) serve() {
 	c.releaseToken()
 	c.backlog.close()
 	<-answered
+	c.leaveQueues()
 	c.part()
 }
 
@@ -162,7 +165,7 @@ func (c *connection) take(line []byte) bool {
 		c.backlog.push(&task{publishing: publishing, isStarted: true})
 	default:
 		t := &task{command: cmd, lineBytes: len(line)}
-		if cmd.follow {
+		if cmd.canWait() {
 			t.ctx, t.stop = context.WithCancelCause(c.ctx)
 		}
 		c.backlog.push(t)

@@ -26,12 +26,20 @@ func (c *connection) consume(t *task) {
 	if cmd.partition != allPartitions {
 		opts.Partitions = []int32{cmd.partition}
 	}
+	if cmd.verb == verbConsumeGroup {
+		var err error
+		if opts.Resume, err = broker.CommittedOffsets(ctx, c.server.verbs, c.session, cmd.group, cmd.topic); err != nil {
+			c.fail(c.because(explainGroup(cmd.group, err)))
+			return
+		}
+	}
 	tail, err := broker.OpenTail(ctx, c.server.verbs, c.session, opts)
 	if err != nil {
 		c.fail(c.because(err))
 		return
 	}
 	defer tail.Close()
+	defer c.remember(cmd, tail)
 	left := cmd.limit
 	for !(cmd.limit > 0 && left == 0) && tail.Next(ctx) {
 		if left = c.deliver(tail, left, cmd.partition == allPartitions); c.out.flush() != nil {

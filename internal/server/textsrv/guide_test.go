@@ -1,9 +1,11 @@
-package textsrv
+package textsrv_test
 
 import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/rafka-io/rafka/rafkatest"
 )
 
 // The guide shows what really happens: every line typed in it gets exactly the answers that stand below it.
@@ -12,24 +14,15 @@ func TestGuideIsTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, c := start(t, Options{})
-	typed, inside := 0, false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case strings.HasPrefix(line, "```"):
-			inside = line == "```console"
-		case !inside:
-		case strings.HasPrefix(line, "> "):
-			c.send(line[2:])
-			typed++
-		default:
-			c.want(line)
-		}
+	c := talkTo(t, rafkatest.Start(t))
+	typed := 0
+	for _, block := range strings.Split(string(text), "\n```console\n")[1:] {
+		talk, _, _ := strings.Cut(block, "```")
+		c.converse(talk)
+		typed += strings.Count("\n"+talk, "\n> ")
 	}
-	c.send("PING")
-	c.want("PONG") // nothing more was said than the guide shows
-	if typed < 20 {
+	c.converse("> PING\nPONG") // nothing more was said than the guide shows
+	if typed < 40 {
 		t.Errorf("only %d commands were found in the guide", typed)
 	}
 }

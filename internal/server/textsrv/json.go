@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rafka-io/rafka/internal/broker"
+	"github.com/rafka-io/rafka/internal/record"
 )
 
 // appendRecord writes a record as a line <offset>:<json> without its end. Text that is no UTF-8 stands in base64 under a name that says
@@ -21,6 +22,24 @@ func appendRecord(dst []byte, r *broker.TailRecord, withPartition bool) []byte {
 	dst = append(dst, `"offset":`...)
 	dst = strconv.AppendInt(dst, int64(r.Offset), 10)
 	dst = append(dst, ',')
+	return append(appendContent(dst, &r.Record), '}')
+}
+
+// appendDelivery writes a message of a queue as {"id":…}. lockSeconds below 0: it is only looked at.
+func appendDelivery(dst []byte, id messageID, deliveries int16, lockSeconds int64, r *record.Record) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = append(id.append(dst), `","deliveries":`...)
+	dst = strconv.AppendInt(dst, int64(deliveries), 10)
+	if lockSeconds >= 0 {
+		dst = append(dst, `,"lock_seconds":`...)
+		dst = strconv.AppendInt(dst, lockSeconds, 10)
+	}
+	dst = append(dst, ',')
+	return append(appendContent(dst, r), '}')
+}
+
+// appendContent writes what the producer gave.
+func appendContent(dst []byte, r *record.Record) []byte {
 	dst = appendBytes(dst, "key", r.Key)
 	dst = append(dst, ',')
 	dst = appendBytes(dst, "value", r.Value)
@@ -37,7 +56,7 @@ func appendRecord(dst []byte, r *broker.TailRecord, withPartition bool) []byte {
 	if len(r.Headers) > 0 {
 		dst = append(dst, '}', ']')
 	}
-	return append(dst, '}')
+	return dst
 }
 
 // appendBytes writes "name":"text", "name":null or "name_base64":"…".

@@ -106,9 +106,12 @@ func TestHeadersAreShown(t *testing.T) {
 	}
 }
 
-// FuzzParse: no line panics, an error is printable, and what is understood as PRODUCE means the same when written with escapes.
+// FuzzParse: no line panics, an error is printable, what is understood as PRODUCE means the same when written with escapes, and so do groups and
+// ids; limits hold (TXT-3).
 func FuzzParse(f *testing.F) {
-	for _, line := range []string{"", " ", "PRODUCE t k v", `PRODUCE t \N \x00\n\\`, `produce t - {"a":"\n"}`, "CONSUME t * latest FOLLOW LIMIT 3", "CREATE t 9", "QUIT", "\\", "PRODUCE t k \\x"} {
+	for _, line := range []string{"", " ", "PRODUCE t k v", `PRODUCE t \N \x00\n\\`, `produce t - {"a":"\n"}`, "CONSUME t * latest FOLLOW LIMIT 3", "CREATE t 9", "QUIT", "\\", "PRODUCE t k \\x",
+		"CONSUME t GROUP g FOLLOW LIMIT 2", "COMMIT", `commit t 0 17 group two\x20words`, "OFFSETS GROUP g", "OFFSETS QUEUE w", "GROUPS", "TAKE t QUEUE w 5 WAIT 30",
+		"PEEK t QUEUE w 3", "ACK t/0/1 t/0/2 t/0/1", "RELEASE", "REJECT t/2147483647/9223372036854775807", "RENEW t/0/-1", "TAKE t QUEUE \\N"} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -118,6 +121,20 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("the error %q cannot be shown", s)
 			}
 			return
+		}
+		if c.group != "" {
+			again, err := parse([]byte("OFFSETS GROUP " + word(c.group)))
+			if err != nil || again.group != c.group {
+				t.Errorf("%q: group %q came back as %q: %v", line, c.group, again.group, err)
+			}
+		}
+		for _, id := range c.ids {
+			if again, err := parseMessageID(id.String()); err != nil || again != id {
+				t.Errorf("%q: id %v came back as %v: %v", line, id, again, err)
+			}
+		}
+		if len(c.ids) > maxTake || c.count > maxTake || c.wait > maxWait {
+			t.Errorf("%q is beyond the limits: %d ids, %d messages, %s", line, len(c.ids), c.count, c.wait)
 		}
 		if c.verb == verbProduce {
 			again, err := parse([]byte("PRODUCE " + c.topic + " " + escape(c.key) + " " + escape(c.value)))

@@ -41,7 +41,7 @@ func (c *connection) run(t *task) {
 			return
 		}
 		c.finishProduce(p)
-	case verbConsume:
+	case verbConsume, verbConsumeGroup:
 		c.consume(t)
 	case verbTopics:
 		c.listTopics()
@@ -51,6 +51,20 @@ func (c *connection) run(t *task) {
 		c.deleteTopic(cmd)
 	case verbOffsets:
 		c.listOffsets(cmd)
+	case verbGroups:
+		c.listGroups()
+	case verbCommit:
+		c.commit(cmd)
+	case verbGroupOffsets:
+		c.listGroupOffsets(cmd)
+	case verbQueueOffsets:
+		c.listQueueOffsets(cmd)
+	case verbTake:
+		c.takeMessages(t)
+	case verbPeek:
+		c.peek(cmd)
+	case verbAck, verbRelease, verbReject, verbRenew:
+		c.settle(cmd)
 	case verbHelp:
 		c.out.write(help)
 	case verbPing:

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/rafka-io/rafka/internal/broker"
 )
 
@@ -14,8 +16,26 @@ import (
 type Verbs interface {
 	broker.PublishVerbs
 	broker.TailVerbs
+	broker.OffsetVerbs
+	queueVerbs
+	ListGroups(ctx context.Context, s *broker.Session, q *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse
 	CreateTopics(ctx context.Context, s *broker.Session, topics []broker.NewTopic, validateOnly bool) []broker.CreatedTopic
 	DeleteTopics(ctx context.Context, s *broker.Session, topics []broker.TopicRef) []broker.DeletedTopic
+}
+
+// queueVerbs are about share groups. A Session stands for its connection: all of a connection's come with the same one.
+type queueVerbs interface {
+	AlterConfigs(ctx context.Context, s *broker.Session, resources []broker.AlterResource, validateOnly bool) []error
+	ShareGroupHeartbeat(ctx context.Context, s *broker.Session, q *kmsg.ShareGroupHeartbeatRequest) *kmsg.ShareGroupHeartbeatResponse
+	ShareGroupDescribe(ctx context.Context, s *broker.Session, q *kmsg.ShareGroupDescribeRequest) *kmsg.ShareGroupDescribeResponse
+	ShareFetch(ctx context.Context, s *broker.Session, q *kmsg.ShareFetchRequest) *kmsg.ShareFetchResponse
+	// ShareFetchWritten says that the records of the last ShareFetch were written: until then they count against the broker's memory.
+	ShareFetchWritten(s *broker.Session)
+	ShareAcknowledge(ctx context.Context, s *broker.Session, q *kmsg.ShareAcknowledgeRequest) *kmsg.ShareAcknowledgeResponse
+	ReadShareGroupState(ctx context.Context, s *broker.Session, q *kmsg.ReadShareGroupStateRequest) *kmsg.ReadShareGroupStateResponse
+	DescribeShareGroupOffsets(ctx context.Context, s *broker.Session, q *kmsg.DescribeShareGroupOffsetsRequest) *kmsg.DescribeShareGroupOffsetsResponse
+	// SessionClosed says that the connection has ended: what its members hold is free for others.
+	SessionClosed(s *broker.Session)
 }
 
 // Options of a Server; the defaults in brackets.

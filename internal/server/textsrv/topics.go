@@ -3,14 +3,16 @@ package textsrv
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
 )
 
-// listTopics writes a line "<topic> <partitions>" for each, and END with their number.
+// listTopics writes a line "<topic> <partitions>" for each but the broker's own, and END with their number.
 func (c *connection) listTopics() {
-	topics := c.server.verbs.Image().Topics.Sorted()
+	topics := slices.DeleteFunc(slices.Clone(c.server.verbs.Image().Topics.Sorted()), func(t *metadata.Topic) bool { return t.Internal })
 	for _, t := range topics {
 		c.out.write(fmt.Sprintf("%s %d\n", t.Name, len(t.Partitions)))
 	}
