@@ -18,7 +18,8 @@ func newConfigCommand(getenv func(string) string) *cobra.Command {
 	cmd := group("config", "Show and change the configuration of topics and brokers")
 	cmd.Long = `Show and change the configuration of topics and brokers.
 
-A RESOURCE is topic/NAME, broker/ID (one broker), or broker (what is set for all brokers of the cluster).`
+A RESOURCE is topic/NAME, group/NAME (a consumer, share or streams group), broker/ID (one broker), or broker (what is set for all
+brokers of the cluster).`
 	c := &configCommand{connection: connection{getenv: getenv}}
 	c.connection.register(cmd)
 	c.output.register(cmd)
@@ -33,8 +34,11 @@ type resource struct {
 }
 
 func (r resource) String() string {
-	if r.kind == kmsg.ConfigResourceTypeTopic {
+	switch r.kind {
+	case kmsg.ConfigResourceTypeTopic:
 		return "topic/" + r.name
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return "group/" + r.name
 	}
 	if r.name == "" {
 		return "broker"
@@ -47,6 +51,8 @@ func parseResource(s string) (resource, error) {
 	switch {
 	case kind == "topic" && name != "":
 		return resource{kmsg.ConfigResourceTypeTopic, name}, nil
+	case kind == "group" && name != "":
+		return resource{kmsg.ConfigResourceTypeGroupConfig, name}, nil
 	case kind == "broker" && !hasName:
 		return resource{kind: kmsg.ConfigResourceTypeBroker}, nil
 	case kind == "broker":
@@ -54,5 +60,5 @@ func parseResource(s string) (resource, error) {
 			return resource{kmsg.ConfigResourceTypeBroker, name}, nil
 		}
 	}
-	return resource{}, usagef("resource %q is none of topic/NAME, broker/ID, broker", s)
+	return resource{}, usagef("resource %q is none of topic/NAME, group/NAME, broker/ID, broker", s)
 }

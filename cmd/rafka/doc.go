@@ -7,6 +7,9 @@
 //	usage.go     wrong usage, suggestions  properties.go  what -X key=value may say
 //	output.go    --format text|json|yaml   explain.go   errors with what to do about them
 //
+// What verbs of groups share: group_view.go (a group of any type), group_load*.go, group_lag.go (lag in records and seconds), record_at.go.
+// `share` is `group` for one type; `queue` sends, receives and redrives; `explain_command.go` begins the verb that explains, in words.
+//
 // The packages under internal/ are pure: percent (record templates), offsetspec (--offset), framing (records from a byte
 // stream), histogram (percentiles).
 //
@@ -17,5 +20,9 @@
 //	CLI-3  Input and records are streamed: memory does not grow with the size of a file or topic.
 //	CLI-4  Keys and values are bytes: nothing is decoded, trimmed or re-encoded on the way, except in JSON, which says so.
 //
-// How it is tested: scripts in testdata/script against franz-go's fake broker.
+//	CLI-5  What changes offsets, transactions or records can be seen first with --dry-run, which changes nothing.
+//	CLI-6  A dead letter counts as redriven only when its copy is acknowledged.
+//
+// How it is tested: scripts, those in testdata/script against franz-go's fake broker, those in testdata/rafka against Rafka, those in
+// testdata/both against the two; tables for what computes.
 package main

@@ -74,6 +74,8 @@ func controlType(key []byte) string {
 		return "ABORT"
 	case 1:
 		return "COMMIT"
+	case 0x7261:
+		return "DELAYED" // records whose time has not come (docs/format/segments.md)
 	}
 	return "unknown"
 }

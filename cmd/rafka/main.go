@@ -89,9 +89,9 @@ func newRoot(getenv func(string) string) *cobra.Command {
 		}
 	}
 	add("server", newServeCommand())
-	add("data", newProduceCommand(getenv), newConsumeCommand(getenv), newCatCommand(getenv))
-	add("admin", newTopicCommand(getenv), newConfigCommand(getenv), newClusterCommand(getenv))
-	add("tools", newDoctorCommand(getenv), newBenchCommand(getenv), newDumpLogCommand(), newVersionCommand())
+	add("data", newProduceCommand(getenv), newConsumeCommand(getenv), newQueueCommand(getenv), newCatCommand(getenv))
+	add("admin", newTopicCommand(getenv), newGroupCommand(getenv), newShareCommand(getenv), newTxnCommand(getenv), newConfigCommand(getenv), newClusterCommand(getenv))
+	add("tools", newDoctorCommand(getenv), newExplainCommand(getenv), newBenchCommand(getenv), newDumpLogCommand(), newVersionCommand())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root

@@ -49,12 +49,16 @@ func (o *output) print(w io.Writer, v any, text func(*table)) error {
 // table writes aligned columns.
 type table struct {
 	w       *tabwriter.Writer
-	started bool
+	started bool // the table has a row
+	ended   bool // a table stands before it
 }
 
 // row writes one line of cells.
 func (t *table) row(cells ...any) {
-	t.started = true
+	if t.ended {
+		fmt.Fprintln(t.w)
+	}
+	t.started, t.ended = true, false
 	text := make([]string, len(cells))
 	for i, c := range cells {
 		// A tab or newline in a cell would break the table.
@@ -63,15 +67,17 @@ func (t *table) row(cells ...any) {
 	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(text, "\t"), "\t"))
 }
 
+// gap ends a table: what follows has columns of its own, behind an empty line.
+func (t *table) gap() {
+	_ = t.w.Flush() // columns of one table must not widen the next; an error shows again at the last Flush
+	t.ended, t.started = t.ended || t.started, false
+}
+
 // section starts a new table under a headline.
 func (t *table) section(title string) {
-	_ = t.w.Flush() // columns of one table must not widen the next; an error shows again at the last Flush
-	if t.started {
-		fmt.Fprintln(t.w)
-	}
-	fmt.Fprintln(t.w, title)
+	t.gap()
+	t.row(title)
 	_ = t.w.Flush()
-	t.started = true
 }
 
 // outcome is what happened to one of the things a command was asked to change.

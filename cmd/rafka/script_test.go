@@ -11,31 +11,69 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rafka-io/rafka"
+	"github.com/rafka-io/rafka/rafkatest"
 )
 
 // TestScripts runs the command line in this process against a fake broker of its own for each script.
 //
-//	rafka ARGS... [< FILE]   runs it; ! rafka: it must fail, with any exit code
-//	code N                   checks the exit code of the last one
-//	noerr                    checks that it wrote nothing to stderr
+//	rafka ARGS... [< FILE]      runs it; ! rafka: it must fail, with any exit code
+//	code N                      checks the exit code of the last one
+//	noerr                       checks that it wrote nothing to stderr
+//	transact ID TOPIC VALUE     writes a record in a transaction that stays open until the end of the script
+//	member GROUP TOPIC          consumes as a member of a group until "leave"
+//	leave                       ends the members
 //
 // A script that finds what it should not prints both streams.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script", fakeBroker) }
+
+// What works with any broker is tried with two: the fake one, and Rafka itself.
+func TestScriptsWithTwoBrokers(t *testing.T) {
+	t.Run("fake", func(t *testing.T) { runScripts(t, "testdata/both", fakeBroker) })
+	t.Run("rafka", func(t *testing.T) { runScripts(t, "testdata/both", realBroker(t)) })
+}
+
+// What only Rafka does, or the fake broker does not.
+func TestScriptsWithRafka(t *testing.T) { runScripts(t, "testdata/rafka", realBroker(t)) }
+
+// fakeBroker starts franz-go's fake for a script and returns where it listens.
+func fakeBroker(env *testscript.Env) (string, error) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(1), kfake.ClusterID("test-cluster"))
+	if err != nil {
+		return "", err
+	}
+	env.Defer(cluster.Close)
+	return strings.Join(cluster.ListenAddrs(), ","), nil
+}
+
+// realBroker starts Rafka for each script; the end of t stops them all.
+func realBroker(t *testing.T) func(*testscript.Env) (string, error) {
+	return func(env *testscript.Env) (string, error) {
+		b := rafkatest.Start(t, rafka.WithHTTPAddr("127.0.0.1:0"))
+		env.Setenv("HTTP", b.Server.HTTPAddr())
+		return b.Addr, nil
+	}
+}
+
+func runScripts(t *testing.T, dir string, start func(*testscript.Env) (string, error)) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
-			cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(1), kfake.ClusterID("test-cluster"))
-			if err != nil {
-				return err
-			}
-			env.Defer(cluster.Close)
-			env.Setenv("RAFKA_BROKERS", strings.Join(cluster.ListenAddrs(), ","))
+			addr, err := start(env)
+			env.Setenv("RAFKA_BROKERS", addr)
 			env.Values[lastCode{}] = new(int)
-			return nil
+			env.Values[clients{}] = new(clients)
+			env.Defer(env.Values[clients{}].(*clients).close)
+			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"rafka": scriptRafka,
-			"code":  scriptCode,
+			"rafka":    scriptRafka,
+			"code":     scriptCode,
+			"transact": scriptTransact,
+			"member":   scriptMember,
+			"leave":    func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(clients{}).(*clients).close() },
 			"noerr": func(ts *testscript.TestScript, _ bool, _ []string) {
 				if s := ts.ReadFile("stderr"); s != "" {
 					ts.Fatalf("stderr is not empty: %s", s)
@@ -43,6 +81,46 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// clients are what a script runs beside the command line.
+type clients struct{ all *[]*kgo.Client }
+
+func (c *clients) close() {
+	if c.all == nil {
+		return
+	}
+	for _, cl := range *c.all {
+		cl.Close()
+	}
+	c.all = nil
+}
+
+func (c *clients) open(ts *testscript.TestScript, opts ...kgo.Opt) *kgo.Client {
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(ts.Getenv("RAFKA_BROKERS"), ",")...))...)
+	ts.Check(err)
+	if c.all == nil {
+		c.all = new([]*kgo.Client)
+	}
+	*c.all = append(*c.all, cl)
+	return cl
+}
+
+func scriptTransact(ts *testscript.TestScript, _ bool, args []string) {
+	cl := ts.Value(clients{}).(*clients).open(ts, kgo.TransactionalID(args[0]), kgo.DefaultProduceTopic(args[1]))
+	ts.Check(cl.BeginTransaction())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ts.Check(cl.ProduceSync(ctx, kgo.StringRecord(args[2])).FirstErr())
+}
+
+// scriptMember returns when the member has got a record and committed that it did.
+func scriptMember(ts *testscript.TestScript, _ bool, args []string) {
+	cl := ts.Value(clients{}).(*clients).open(ts, kgo.ConsumerGroup(args[0]), kgo.ConsumeTopics(args[1]), kgo.DisableAutoCommit())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ts.Check(cl.PollRecords(ctx, 1).Err())
+	ts.Check(cl.CommitUncommittedOffsets(ctx))
 }
 
 type lastCode struct{}

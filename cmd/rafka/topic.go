@@ -41,7 +41,7 @@ func matchTopics(ctx context.Context, adm *admin, patterns []string, internal bo
 		if d.IsInternal && !internal {
 			continue
 		}
-		if slices.ContainsFunc(expressions, func(re *regexp.Regexp) bool { return re.MatchString(d.Topic) }) {
+		if matchesAny(expressions, d.Topic) {
 			names = append(names, d.Topic)
 		}
 	}
@@ -62,6 +62,11 @@ func compilePatterns(patterns []string) ([]*regexp.Regexp, error) {
 		out = append(out, re)
 	}
 	return out, nil
+}
+
+// matchesAny reports whether one of the expressions matches; without any, everything does.
+func matchesAny(expressions []*regexp.Regexp, name string) bool {
+	return len(expressions) == 0 || slices.ContainsFunc(expressions, func(re *regexp.Regexp) bool { return re.MatchString(name) })
 }
 
 // loadTopics returns the named topics' metadata; all of them if none is named. A topic that cannot be loaded is an error.

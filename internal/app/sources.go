@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/server/httpsrv"
 )
@@ -9,7 +10,7 @@ import (
 // sources are where the metrics page has its numbers from.
 func (a *App) sources() httpsrv.Sources {
 	return httpsrv.Sources{
-		NodeID: a.node, Image: a.loop.Image, Replicas: httpsrv.OfReplicas(a.replicas), Doors: a.doors, APIs: a.apis,
+		NodeID: a.node, Image: a.loop.Image, Replicas: httpsrv.OfReplicas(a.replicas), Groups: httpsrv.OfGroups(a.groups, a.replicas, time.Now), Notes: a.notes, Doors: a.doors, APIs: a.apis,
 		NotReady: func() []string {
 			if err := a.whyNotReady(); err != nil {
 				return []string{err.Error()}
@@ -18,6 +19,19 @@ func (a *App) sources() httpsrv.Sources {
 		},
 		Unhealthy: a.unhealthy,
 	}
+}
+
+// notes are the last decisions of the coordinators of this node.
+func (a *App) notes(kind, about string) []httpsrv.Note {
+	of := a.groups.Notes
+	if kind == httpsrv.NotesOfTransactions {
+		of = a.txns.Notes
+	}
+	var list []httpsrv.Note
+	for _, n := range of(about) {
+		list = append(list, httpsrv.Note{At: n.At, About: n.About, Text: n.Text})
+	}
+	return list
 }
 
 func (a *App) doors() []httpsrv.Door {

@@ -43,6 +43,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		c.collectReplicas(p)
 	}
 	c.collectTopics(p, img)
+	if c.sources.Groups != nil {
+		c.collectGroups(p)
+	}
 	c.collectDoors(p)
 }
 

@@ -31,6 +31,10 @@ A scrape reads memory only and opens no log. At most 1,000 topics and 2,000 part
 first; what was left out is counted by ` + "`rafka_metrics_omitted_*`" + `, and the traffic of topics without series of their own is summed under
 ` + "`topic=\"(other)\"`" + `. What is not known yet, such as the size of a log that was not used since the start, is left out, never made up.
 
+Groups are gathered at most every five seconds; 1,000 of them have series of their own, and 5,000 committed offsets of all groups together. A lag is told
+by the broker that coordinates the group, for the partitions that it leads. The lag in seconds is the age of the first record that is not
+consumed; it takes a read for each committed offset that moved, 500 at a time at most, so right after a start it may be missing for some.
+
 Names that begin with ` + "`kafka_`" + ` are those that dashboards for Kafka (its JMX exporter, kafka_exporter) expect.
 
 | metric | labels | meaning |

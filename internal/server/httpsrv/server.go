@@ -90,6 +90,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /health", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /v1/status/ready", s.ready)
+	mux.HandleFunc("GET /v1/explain", s.explain)
 	mux.HandleFunc("GET /{$}", s.statusPage)
 	if s.opts.Profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

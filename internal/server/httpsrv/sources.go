@@ -14,12 +14,15 @@ type Sources struct {
 	NodeID   kafka.BrokerID
 	Image    func() *metadata.Image // required
 	Replicas Replicas               // replica.Manager's, by OfReplicas
+	Groups   Groups                 // the coordinator's, by OfGroups
 	Doors    func() []Door
 	APIs     func() []API // of the Kafka door
 	// Oldest is the timestamp of the oldest record stored, as far as that is known without reading the disk; zero: nothing is stored.
 	Oldest func() time.Time
 	// StorageErrors counts the I/O errors that took a log or directory offline.
 	StorageErrors func() uint64
+	// Notes lists the last decisions about a group or transactional id (kind is NotesOfGroups or NotesOfTransactions), the oldest first.
+	Notes func(kind, about string) []Note
 	// NotReady lists why the broker cannot serve: empty when it can. [ready]
 	NotReady func() []string
 	// Unhealthy lists what only a restart or a person can mend: empty when there is nothing. [healthy]
