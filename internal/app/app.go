@@ -40,21 +40,22 @@ type App struct {
 	node  kafka.BrokerID
 	addrs Addrs
 
-	store    quorum.Store
-	engine   storage.Engine
-	replicas *replica.Manager
-	groups   *coordinator.Runtime[*group.Shard]
-	txns     *coordinator.Runtime[*txn.Shard]
-	markers  *txnmarker.Sender
-	shares   *coordinator.Runtime[*share.Shard]
-	queues   *queue.Manager
-	loop     *loop.Loop
-	broker   *broker.Broker
-	kafka    *kafkasrv.Server
-	text     *textsrv.Server
-	grpc     *grpcsrv.Server
-	http     *httpsrv.Server
-	listen   *listen.Server
+	store         quorum.Store
+	engine        storage.Engine
+	replicas      *replica.Manager
+	groups        *coordinator.Runtime[*group.Shard]
+	txns          *coordinator.Runtime[*txn.Shard]
+	markers       *txnmarker.Sender
+	shares        *coordinator.Runtime[*share.Shard]
+	queues        *queue.Manager
+	streamsTopics *broker.StreamsTopics
+	loop          *loop.Loop
+	broker        *broker.Broker
+	kafka         *kafkasrv.Server
+	text          *textsrv.Server
+	grpc          *grpcsrv.Server
+	http          *httpsrv.Server
+	listen        *listen.Server
 
 	ready   atomic.Bool
 	serving sync.WaitGroup // the gRPC and HTTP accept loops

@@ -86,12 +86,13 @@ func (a *App) openCoordinators(set *broker.GroupSettings) (markers *txnmarker.Lo
 	image := func() *metadata.Image { return a.loop.Image() }
 	a.groups = coordinator.New(coordinator.Options[*group.Shard]{
 		Topic: "__consumer_offsets", NodeID: a.node, Log: log("__consumer_offsets"), Image: image, Logger: a.opts.Logger,
-		OnEffect: func(_ int32, e any) { a.queues.OnGroupEffect(e) },
+		OnEffect: a.onGroupEffect,
 		NewShard: func(reg *timeline.Registry, _ int32) *group.Shard {
 			return group.New(group.Env{Config: set.Group, OffsetCheckInterval: st.Duration("offsets.retention.check.interval.ms")}, reg)
 		},
 	})
 	a.onStop("groups", func(context.Context) error { a.groups.Close(); return nil })
+	a.openStreamsTopics()
 	a.openQueues(set, log(shareStateTopic))
 	markers = &txnmarker.Local{Replicas: a.replicas, Groups: a.groups, Now: time.Now}
 	a.txns = coordinator.New(coordinator.Options[*txn.Shard]{

@@ -11,12 +11,13 @@
 //	BRK-4  Records that were fetched and not released stay within FetchBytes, but for the last batch of each that were read at the
 //	       same moment; who finds no room waits, and is answered without records after the time it was willing to wait.
 //
-// The package starts no goroutine. A produce request allocates its results and nothing else: the rest of it is one pooled Await.
+// The package starts one goroutine, that of StreamsTopics, which ends with it. A produce request allocates its results and nothing else: the
+// rest of it is one pooled Await.
 //
 // How it is tested: verbs over a storage engine in memory whose durability the test decides, on a fake clock where time matters
 // (testing/synctest); doors over brokertest, a small broker in memory; benchmarks that count allocations.
 //
 // Files: broker.go, session.go, await.go and lookup.go; one file for each data verb (produce.go with produce_await.go, fetch.go with
 // fetch_await.go, list_offsets.go ...); admin.go with topics_*.go and configs_*.go for the administrative verbs; groups*.go for
-// groups; publish.go, tail.go, committed.go and their companions for doors whose clients send and read single messages.
+// groups; streams_topics.go for the topics that streams groups want created; publish.go, tail.go, committed.go and their companions for doors whose clients send and read single messages.
 package broker

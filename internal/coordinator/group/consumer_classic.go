@@ -111,7 +111,7 @@ func (g *consumerGroup) fenceAfter(op *coordinator.Op, m *consumerMember, timer,
 	})
 }
 
-// consumerLeave is LeaveGroup.
+// consumerLeave is LeaveGroup. It takes out members of either protocol: an admin that names a member need not know which it speaks.
 func (g *consumerGroup) consumerLeave(op *coordinator.Op, _ Client, req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
 	resp := kmsg.NewPtrLeaveGroupResponse()
 	members := req.Members
@@ -120,6 +120,7 @@ func (g *consumerGroup) consumerLeave(op *coordinator.Op, _ Client, req *kmsg.Le
 		one.MemberID = req.MemberID
 		members = []kmsg.LeaveGroupRequestMember{one}
 	}
+	var last *consumerMember
 	left := false
 	for i := range members {
 		answer := kmsg.NewLeaveGroupResponseMember()
@@ -127,15 +128,23 @@ func (g *consumerGroup) consumerLeave(op *coordinator.Op, _ Client, req *kmsg.Le
 		m, err := g.leaver(&members[i])
 		if err != nil {
 			answer.ErrorCode = int16(kafka.CodeOf(err))
-		} else {
-			answer.MemberID = m.id
-			op.Note(g.id, "member "+m.id+" leaves: "+text(members[i].Reason))
+			resp.Members = append(resp.Members, answer)
+			continue
+		}
+		resp.Members = append(resp.Members, answer)
+		op.Note(g.id, "member "+m.id+" leaves: "+text(members[i].Reason))
+		if m.said.classic == nil {
+			m, last = last, m // one of the consumer protocol stays to the end: with the last of them the group may become a classic one
+		}
+		if m != nil && m != last {
 			g.removeMember(op, m)
 			left = true
 		}
-		resp.Members = append(resp.Members, answer)
 	}
-	if left {
+	switch {
+	case last != nil:
+		g.fence(op, last, "it was told to leave")
+	case left:
 		g.membersGone(op)
 	}
 	if req.Version < 3 {
@@ -150,5 +159,11 @@ func (g *consumerGroup) leaver(req *kmsg.LeaveGroupRequestMember) (*consumerMemb
 	if id == "" && req.InstanceID != nil {
 		id, _ = g.instances.Get(*req.InstanceID)
 	}
-	return g.classicMember(id, req.InstanceID)
+	if req.InstanceID != nil {
+		return g.staticMember(nil, id, *req.InstanceID, false, true)
+	}
+	if m, ok := g.members.Get(id); ok {
+		return m, nil
+	}
+	return nil, kafka.UnknownMemberID
 }

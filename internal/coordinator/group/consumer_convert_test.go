@@ -178,12 +178,31 @@ func TestClassicMembersOfAConsumerGroupGo(t *testing.T) {
 	k.JoinClassic("c1")
 	k.Sync("c1", nil)
 	k.JoinClassic("c2", func(r *kmsg.JoinGroupRequest) { r.Protocols = r.Protocols[:1]; r.Protocols[0].Name = "other" })
-	k.say("a leave of n, which is not of the classic protocol, and of c1")
+	k.say("a leave of n, which is of the consumer protocol, and of c1")
 	for _, m := range k.leave("g", leaver("n"), leaver(k.joined["c1"].MemberID)).Members {
 		k.say("  %s %v", m.MemberID, code(m.ErrorCode))
 	}
 	k.look()
 	k.golden("testdata/consumer_classic_members.txt")
+}
+
+// An admin takes out members of the consumer protocol too, static ones by their instance id (GRP-1); with the last of them the group becomes
+// a classic one.
+func TestAnAdminTakesOutMembersOfTheConsumerProtocol(t *testing.T) {
+	k := newMixed(t)
+	k.Join("n1", ordersOnly, asInstance("one"))
+	k.Join("n2", ordersOnly)
+	k.JoinClassic("c1")
+	k.Beat("n1", asInstance("one"), at(epochStaticLeave))
+	k.say("an admin names the instances one and two, n2 twice")
+	one, two := leaver(""), leaver("")
+	a, b := "one", "two"
+	one.InstanceID, two.InstanceID = &a, &b
+	for _, m := range k.leave("g", one, two, leaver("n2"), leaver("n2")).Members {
+		k.say("  %s %v", m.MemberID, code(m.ErrorCode))
+	}
+	k.look()
+	k.golden("testdata/consumer_admin_leave.txt")
 }
 
 // A static member changes its protocol, there and back.

@@ -17,7 +17,8 @@
 //	GRP-6  A group is reconstructible from its records; timers are no state: sessions begin anew when a shard has been loaded.
 //
 // What is bounded: members by the settings (group.max.size and its like), ids given to joiners of a classic group who have not come back
-// (maxPending), protocols a member offers (maxProtocols), names (maxName, for records can hold no longer ones), metadata of an offset
+// (maxPending), protocols a member offers (maxProtocols), names (maxName, for records can hold no longer ones), the topology of a streams
+// group and the tags of its members (maxTopology, maxTags), metadata of an offset
 // (offset.metadata.max.bytes); the rest of a request by its frame.
 //
 // How it is tested: conversations written down in testdata for the whole graph of states; random clients, restarts and failed appends against
