@@ -36,7 +36,7 @@ func (p *pipelines) run(ctx context.Context, w *world, id int) {
 func (p *pipelines) session(ctx context.Context, w *world, id, generation int) error {
 	s, err := kgo.NewGroupTransactSession(w.patient(kgo.TransactionalID(fmt.Sprintf("etl-%d", id)), kgo.TransactionTimeout(20*time.Second),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumerGroup("etl"), kgo.ConsumeTopics("in"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.SessionTimeout(3*time.Second), kgo.HeartbeatInterval(300*time.Millisecond), kgo.DefaultProduceTopic("out"), kgo.RequireStableFetchOffsets(),
+		kgo.SessionTimeout(3*time.Second), kgo.HeartbeatInterval(300*time.Millisecond), kgo.DefaultProduceTopic("out"),
 		kgo.FetchMaxWait(200*time.Millisecond))...)
 	if err != nil {
 		return err

@@ -169,6 +169,11 @@ func TestMetricsOfTheDocumentationAreThere(t *testing.T) {
 	b := rafkatest.StartOnDisk(t, rafka.WithHTTPAddr("127.0.0.1:0"), rafka.WithGRPCAddr("127.0.0.1:0"))
 	produce(t, client(t, b, kgo.AllowAutoTopicCreation()), &kgo.Record{Topic: "t", Value: []byte("x")})
 	consume(t, b, "t", kgo.NewOffset().AtStart(), 1)
+	member := client(t, b, kgo.ConsumerGroup("g"), kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())
+	member.PollFetches(t.Context())
+	if err := member.CommitUncommittedOffsets(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	there := map[string]bool{}
 	for series := range metrics(t, b.Server.HTTPAddr()) {
 		name, _, _ := strings.Cut(series, "{")
