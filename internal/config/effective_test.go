@@ -123,7 +123,7 @@ func TestTopicDefaults(t *testing.T) {
 	got := new(Layers).Topic()
 	want := TopicConfig{
 		Delete: true, MaxMessageBytes: 1048588, MinISR: 1, TimestampAfterMax: time.Hour, CompressionType: "producer",
-		MaxDecompressed: 2147483639, RetentionTime: 7 * 24 * time.Hour, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentAge: 7 * 24 * time.Hour,
+		MaxDecompressed: 2147483639, MaxDelayed: 1_000_000, RetentionTime: 7 * 24 * time.Hour, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentAge: 7 * 24 * time.Hour,
 		IndexInterval: 4096, MinCleanableRatio: 0.5, MaxCompactionLag: math.MaxInt64, DeleteRetention: 24 * time.Hour,
 		CompactionWindow: 7 * 24 * time.Hour,
 	}

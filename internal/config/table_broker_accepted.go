@@ -25,7 +25,6 @@ var brokerPlanned = []Key{
 	{Name: "group.share.assignors", Type: List, Default: "simple", Importance: Medium, Tier: Planned},
 	{Name: "group.share.initialize.retry.interval.ms", Type: Int, Default: "30000", Importance: Low, Valid: "[1,...]", Tier: Planned},
 	{Name: "group.streams.assignors", Type: List, Default: "sticky", Importance: Medium, Tier: Planned},
-	{Name: "group.streams.rack.aware.assignment.tags", Type: List, Importance: Low, Tier: Planned},
 	{Name: "inter.broker.listener.name", Type: String, NoDefault: true, Importance: Medium, Tier: Planned},
 	{Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Importance: High, Valid: "[1,...]", Tier: Planned},
 	{Name: "log.local.retention.bytes", Type: Long, Default: "-2", Importance: Medium, Valid: "[-2,...]", Mode: ClusterWide, Tier: Planned},

@@ -79,4 +79,5 @@ var brokerGroups = []Key{
 	{Name: "share.coordinator.state.topic.prune.interval.ms", Type: Int, Default: "300000", Importance: Low, Valid: "[1,...]", Tier: Acts, Doc: "How often __share_group_state is cut to what a restart needs."},
 	{Name: "share.coordinator.write.timeout.ms", Type: Int, Default: "5000", Importance: High, Valid: "[1,...]", Tier: Acts, Doc: "How long a write of a share partition's state may take."},
 	{Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Importance: Low, Valid: "[1,...]", Tier: Acts, Doc: "How often unused transactional ids are looked for."},
+	{Name: "group.streams.rack.aware.assignment.tags", Type: List, Importance: Low, Tier: Acts, Doc: "Keys of client tags by whose values standby copies of a task are spread."},
 }

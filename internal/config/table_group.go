@@ -23,7 +23,7 @@ var groupKeys = []Key{
 	{Name: "streams.initial.rebalance.delay.ms", Type: Int, Default: "3000", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.initial.rebalance.delay.ms"}, Tier: Acts, Doc: "How long the empty group waits for more members before its first assignment."},
 	{Name: "streams.num.standby.replicas", Type: Int, Default: "0", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.num.standby.replicas"}, Tier: Acts, Doc: "How many standby copies each stateful task has."},
 	{Name: "streams.num.warmup.replicas", Type: Int, Default: "2", Importance: Medium, Valid: "[0,...]", Broker: []string{"group.streams.num.warmup.replicas"}, Tier: Acts, Doc: "How many warm-up tasks the group may have at once."},
-	{Name: "streams.rack.aware.assignment.tags", Type: List, Importance: Low, Broker: []string{"group.streams.rack.aware.assignment.tags"}, Tier: Planned},
+	{Name: "streams.rack.aware.assignment.tags", Type: List, Importance: Low, Broker: []string{"group.streams.rack.aware.assignment.tags"}, Tier: Acts, Doc: "Keys of client tags by whose values standby copies of a task are spread."},
 	{Name: "streams.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.streams.session.timeout.ms"}, Tier: Acts, Doc: "How long a member may be silent."},
 	{Name: "streams.task.offset.interval.ms", Type: Int, Default: "60000", Importance: Medium, Valid: "[1,...]", Broker: []string{"group.streams.task.offset.interval.ms"}, Tier: Acts, Doc: "How often a client tells how far its tasks are."},
 	{Name: "consumer.assignor.offload.enable", Type: Boolean, Default: "true", Importance: Medium, Broker: []string{"group.consumer.assignor.offload.enable"}, Tier: Ignored},

@@ -26,6 +26,8 @@ var brokerRafka = []Key{
 var topicRafka = []Key{
 	{Name: "rafka.compaction.strategy", Type: String, Default: "keep_latest", Importance: Medium, Valid: "[keep_latest, time_window, hybrid]", Tier: Acts, Doc: "What compaction keeps: the latest record of each key; what is younger than the window; or the latest of each key within the window."},
 	{Name: "rafka.compaction.window.ms", Type: Long, Default: "604800000", Importance: Medium, Valid: "[1,...]", Tier: Acts, Doc: "The window of the strategies time_window and hybrid."},
+	{Name: "rafka.delivery.delay.enable", Type: Boolean, Default: "false", Importance: Medium, Tier: Acts, Doc: "Whether records may ask to be delivered later, with a header rafka-deliver-at or rafka-delay-ms; the broker then looks into every batch."},
+	{Name: "rafka.delivery.max.pending", Type: Int, Default: "1000000", Importance: Low, Valid: "[1,...,3000000]", Tier: Acts, Doc: "How many records of one partition may wait for their time; beyond it producers are told to try again later."},
 	{Name: "write.caching", Type: Boolean, Default: "false", Importance: Medium, Tier: Acts, Broker: []string{"write.caching"}, Doc: `Whether an ack means "in the page cache", Kafka's default, instead of "on disk".`},
 	{Name: "retention.local.target.bytes", Type: Long, NoDefault: true, Importance: Low, Hidden: true, AliasOf: "local.retention.bytes", Tier: Planned},
 	{Name: "retention.local.target.ms", Type: Long, NoDefault: true, Importance: Low, Hidden: true, AliasOf: "local.retention.ms", Tier: Planned},

@@ -26,6 +26,9 @@ type TopicConfig struct {
 	MaxDecompressed  int    // max.decompressed.message.bytes
 	CheckRecords     bool   // that is below its default: the broker looks into every batch
 
+	Delays     bool // rafka.delivery.delay.enable
+	MaxDelayed int  // rafka.delivery.max.pending
+
 	RetentionTime  time.Duration // negative: for ever
 	RetentionBytes int64         // negative: no limit
 
@@ -77,6 +80,9 @@ func (l *Layers) Topic() TopicConfig {
 
 		CompressionType: text("compression.type"),
 		MaxDecompressed: int(number("max.decompressed.message.bytes")),
+
+		Delays:     isTrue(text("rafka.delivery.delay.enable")),
+		MaxDelayed: int(number("rafka.delivery.max.pending")),
 
 		RetentionTime:  ms("retention.ms"),
 		RetentionBytes: number("retention.bytes"),

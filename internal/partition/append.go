@@ -31,7 +31,8 @@ type Appended struct {
 
 // AppendAsLeader appends one batch. It returns once the batch is readable here, and if a.Waiter is given, counts it among what that
 // waits for; on an error it does not. It waits for nothing but the engine's back-pressure. A repeat of one of the producer's last five
-// batches is not appended: it answers, and waits, as that batch did (PAR-3).
+// batches is not appended: it answers, and waits, as that batch did (PAR-3). A batch with records whose time has not come is stored so that nobody
+// sees them (PAR-8); those of its records that are due are seen at once, at other offsets.
 //
 // Errors: what record.Validate finds; NotLeaderOrFollower; NotEnoughReplicas; InvalidProducerEpoch, OutOfOrderSequenceNumber; InvalidTxnState
 // for a batch that would begin a transaction without the right guard, or lies outside the producer's open one; ConcurrentTransactions if the
@@ -43,14 +44,26 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 	}
 	s := p.settings.Load()
 	ms := kafka.Timestamp(now.UnixMilli())
-	batch, h, err := record.Validate(a.Records, &s.Rules, ms)
+	var asked *record.Asked
+	if s.Rules.Delays {
+		asked = &record.Asked{}
+	}
+	batch, h, err := record.ValidateAsking(a.Records, &s.Rules, ms, asked)
 	if err != nil {
 		return Appended{}, err
 	}
+	var held *holding // records wait for their time
+	if asked != nil && asked.Later(ms) {
+		if batch, h, held, err = p.hold(s, batch, &h, asked, ms); err != nil {
+			return Appended{}, err
+		}
+	}
 	result := Appended{LogStart: p.LogStart(), AppendTime: kafka.NoTimestamp}
 	if s.Rules.TimestampType == record.LogAppendTime {
-		record.StampAppendTime(batch, ms)
-		h.MaxTimestamp = ms
+		if held == nil {
+			record.StampAppendTime(batch, ms)
+			h.MaxTimestamp = ms
+		}
 		result.AppendTime = ms
 	}
 
@@ -77,7 +90,15 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 			return Appended{}, err
 		}
 	}
+	if held != nil {
+		if err := p.roomToHold(s, held); err != nil {
+			return Appended{}, err
+		}
+	}
 	result.Base, err = p.writeLocked(l, s, role, batch, &h, nil, now, a.Waiter, a.Slot)
+	if err == nil && held != nil {
+		p.heldLocked(l, s, role, held, result.Base, now)
+	}
 	return result, err
 }
 

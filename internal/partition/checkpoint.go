@@ -58,6 +58,7 @@ func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 		return nil
 	}
 	blob := p.producers.encode(end)
+	held := p.encodeDelaysLocked(end)
 	leaders := *p.epochs.Load()
 	p.mu.Unlock()
 	soon, cancel := context.WithTimeout(ctx, syncPatience)
@@ -71,10 +72,14 @@ func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 		p.mu.Lock()
 		end = l.Bounds().Durable
 		blob = p.producers.below(end).encode(end)
+		held = p.encodeDelaysLocked(end)
 		p.mu.Unlock()
 		if end <= p.savedUpto || end == 0 {
 			return nil
 		}
+	}
+	if err := p.saveDelays(l, held); err != nil {
+		return err
 	}
 	// Epochs first: a list that knows more than the snapshot is cut to the log when it is read, one that knows less would stay so.
 	if latest := leaders.latest(); latest != p.savedEpochs || p.savedUpto == kafka.NoOffset {
@@ -85,6 +90,9 @@ func (p *Partition) checkpointLocked(ctx context.Context, atLeast int64) error {
 	}
 	if err := l.Sidecar().Put(producersBlob, blob); err != nil {
 		return fmt.Errorf("save the producers of %s: %w", p.id, err)
+	}
+	if p.savedDelays == delaysSaved && len(held) == delaysHeader {
+		p.savedDelays = delaysEmpty
 	}
 	p.savedUpto, p.stale = end, false
 	p.unsaved.Add(-unsaved)

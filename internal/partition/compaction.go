@@ -100,6 +100,12 @@ func (p *Partition) compactable() (*openLog, storage.Segmented, error) {
 	if !ok {
 		return nil, nil, nil
 	}
+	p.mu.Lock()
+	waiting := p.delays.len() > 0
+	p.mu.Unlock()
+	if waiting {
+		return nil, nil, nil // from a time before the topic was compacted; until they are released
+	}
 	if !p.cleaning.known {
 		blob, err := l.Sidecar().Get(compactedBlob)
 		switch {

@@ -18,18 +18,23 @@
 //	PAR-6  No wait for network, replicas or fsync under a lock; no foreign function is called under the waiters' lock. The one
 //	       wait under the append lock is the back-pressure of storage.Log.Append, which by design holds up the partition's writers.
 //	PAR-7  Producer state after a restart, open and aborted transactions included, equals the fold of the log (snapshot + what follows it).
+//	PAR-8  A delayed record is seen once and never before its time. What waits equals the fold of the log, so it is so after any crash; neither
+//	       retention nor a trim deletes it.
 //
-// Locks, in their order: Partition.compacting, Partition.maintenance (retention, trims, checkpoints), Partition.opening, Partition.mu
-// (appends), Partition.waiting.Mutex (high watermark, last stable offset and waiters; a leaf). Readers take none. The package starts no goroutine.
+// Locks, in their order: Partition.compacting, Partition.maintenance (retention, trims, checkpoints), Partition.opening,
+// Partition.delivering (delayed records), Partition.mu (appends), Partition.waiting.Mutex (high watermark, last stable offset and waiters; a leaf). Readers take none. The package starts no goroutine.
 //
-// What is remembered is bounded (P6): maxProducers, maxOpen transactions, maxGuards, maxAborted; each says what happens at it.
+// What is remembered is bounded (P6): maxProducers, maxOpen transactions, maxGuards, maxAborted, Settings.MaxDelayed; each says what happens at it.
 //
 // How it is tested: a seeded model of producers against a naive oracle with restarts in between (PAR-3, PAR-7), the same with transactions
 // and what consumers of both isolations see, compaction under transactions against an oracle, waiters under every order of append,
-// durability, expiry and loss of leadership, retention as a table of cases, fuzzing of the snapshot decoders.
+// durability, expiry and loss of leadership, retention as a table of cases, fuzzing of the snapshot decoders;
+// delayed records against an oracle that knows what each may do, over crashes, restarts, damaged sidecars and trims (PAR-8).
 //
 // Files: partition.go (the replica and its role), open.go (first use), append.go, append_marker.go and append_internal.go with guard.go,
 // durable.go (the high watermark) and stable.go (the last stable offset), watch.go, ack_waiter.go and ack_queue.go (who waits for an append),
 // fetch_waiter.go, read.go and read_all.go, list_offsets.go, trim.go, retention.go and retain.go, compaction.go, producers.go,
-// producers_txn.go and producers_snapshot.go, aborted.go, epochs.go and epochs_snapshot.go, checkpoint.go, settings.go, stats.go.
+// producers_txn.go and producers_snapshot.go, aborted.go, epochs.go and epochs_snapshot.go, checkpoint.go, settings.go, stats.go;
+// delayed records: delay.go (what waits), delay_heap.go, delay_due.go and delay_snapshot.go, delay_append.go, delay_deliver.go, delay_ready.go,
+// delay_fetch.go and delay_move.go.
 package partition

@@ -99,7 +99,9 @@ func (p *Partition) load() (*openLog, error) {
 		return nil, offline(p.id, err)
 	}
 	p.mu.Lock()
-	p.producers = m.producers
+	p.producers, p.delays = m.producers, m.delays
+	p.delays.committed(p.HighWatermark())
+	due := p.delays.top()
 	p.producers.aborted.trim(p.LogStart())
 	p.producers.committed(p.HighWatermark())
 	p.publishAbortedLocked()
@@ -113,7 +115,9 @@ func (p *Partition) load() (*openLog, error) {
 	p.mu.Unlock()
 	p.unsaved.Store(m.read)
 	p.savedUpto, p.savedEpochs = m.savedUpto, m.savedEpochs
+	p.savedDelays = m.savedDelays
 	p.loaded.Store(true)
+	p.tellDue(due)
 	return l, nil
 }
 
@@ -121,7 +125,10 @@ func (p *Partition) load() (*openLog, error) {
 type memory struct {
 	producers *producers
 	epochs    epochs
+	delays    *delays
 
+	delaysUpto  kafka.Offset // of the snapshot of delays, or what stands for it: batches from there on are folded
+	savedDelays savedDelays
 	savedUpto   kafka.Offset      // of the snapshot it began with, NoOffset: none
 	savedEpochs kafka.LeaderEpoch // the latest one in the sidecar
 	read        int64             // bytes of log read behind the snapshot
@@ -136,16 +143,28 @@ const scanBytes = 1 << 20
 // recall folds the log into what is known of producers and epochs, beginning with the snapshot if there is one that fits.
 func (p *Partition) recall(l *openLog) (m memory, err error) {
 	b := l.Bounds()
-	m = memory{producers: newProducers(), savedUpto: kafka.NoOffset, savedEpochs: kafka.NoEpoch}
+	m = memory{producers: newProducers(), delays: newDelays(), savedUpto: kafka.NoOffset, savedEpochs: kafka.NoEpoch}
 	if b.End == 0 {
 		return m, nil
 	}
+	m.delays.floor = b.Start
 	if err := p.recallSaved(l, b, &m); err != nil {
 		return m, err
 	}
-	from := max(b.Start, m.savedUpto)
+	from := max(b.Start, min(m.savedUpto, m.delaysUpto))
 	now, hw := kafka.Timestamp(p.host.Now().UnixMilli()), p.HighWatermark()
 	err = eachBatch(l, from, b.End, func(h *record.Header, batch []byte) error {
+		if h.BaseOffset >= m.delaysUpto {
+			if err := m.delays.fold(h, batch); err != nil {
+				return err
+			}
+			if len(m.delays.undone) > maxEnded {
+				m.delays.committed(hw)
+			}
+		}
+		if h.BaseOffset < m.savedUpto {
+			return nil
+		}
 		m.epochs = m.epochs.assign(h.LeaderEpoch, h.BaseOffset)
 		m.read += int64(h.Size())
 		if len(m.producers.ended) > maxEnded {
@@ -174,6 +193,9 @@ func (p *Partition) recallSaved(l *openLog, b storage.Bounds, m *memory) error {
 	if err == nil {
 		known, upto, err = decodeProducers(blob)
 	}
+	if err == nil {
+		err = p.recallDelays(l, b, upto, m)
+	}
 	if err == nil && upto > b.End {
 		// The log's end was lost with the machine's memory (write.caching).
 		err = fmt.Errorf("the snapshot is of offset %d, the log ends at %d: %w", upto, b.End, errSnapshot)
@@ -183,7 +205,11 @@ func (p *Partition) recallSaved(l *openLog, b storage.Bounds, m *memory) error {
 		m.producers, m.savedUpto = known, upto
 		m.epochs, m.savedEpochs = leaders.truncate(b.End).trim(b.Start), leaders.latest()
 	case errors.Is(err, fs.ErrNotExist):
+		if _, err := l.Sidecar().Get(delaysBlob); !errors.Is(err, fs.ErrNotExist) {
+			m.savedDelays = delaysSaved
+		}
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, errSnapshot), errors.Is(err, errEpochs):
+		m.forgetDelays(b)
 		p.host.Logger.Warn("what was saved of producers cannot be used, reading the whole log instead", "log", p.id.String(), "err", err)
 	default:
 		return err

@@ -32,14 +32,19 @@ type Partition struct {
 	// maintenance is held by who trims, rolls by age or writes a checkpoint: one at a time. Taken before opening and mu.
 	maintenance sync.Mutex
 
+	// delivering is held while delayed records are released or moved. It guards delivery. Taken after maintenance and opening, before mu.
+	delivering sync.Mutex
+	delivery   delivery
+
 	// role is read anywhere and stored only under mu, so that no append of an older role is under way when SetRole returns (PAR-1).
 	role atomic.Pointer[Role]
 
-	// mu is the append lock. It guards end and producers and orders the appends. Held for memory work and for storage.Log.Append.
+	// mu is the append lock. It guards end, producers and delays and orders the appends. Held for memory work and for storage.Log.Append.
 	// The engine tells of durability without it, so an append that waits for the engine to make room cannot stop that room being made.
 	mu        sync.Mutex
 	end       kafka.Offset // the offset of the next record
 	producers *producers
+	delays    *delays
 	rollAt    time.Time // when the active segment may be due for a roll by age; zero: not known
 
 	unsaved atomic.Int64 // bytes appended since the last checkpoint
@@ -47,6 +52,7 @@ type Partition struct {
 	epochs      atomic.Pointer[epochs] // stored under mu
 	savedEpochs kafka.LeaderEpoch      // the latest epoch in the sidecar; guarded by maintenance
 	savedUpto   kafka.Offset           // offset of the snapshot in the sidecar, NoOffset: none; guarded by maintenance
+	savedDelays savedDelays            // guarded by maintenance
 	stale       bool                   // the snapshot tells aborted transactions that compaction has removed; guarded by maintenance
 
 	waiting   waiting
@@ -85,6 +91,9 @@ type Host struct {
 	Engine storage.Engine
 	Logger *slog.Logger
 	Now    func() time.Time
+	// OnDue is told when Deliver should be called for a partition, or called again earlier than it was told before; nil: nobody delivers. It is called
+	// under the partition's locks, so it only takes a note.
+	OnDue func(p *Partition, at time.Time)
 }
 
 // New returns a partition that has not been used yet. It leads nothing until SetRole.

@@ -138,7 +138,7 @@ func (t *producers) fold(h *record.Header, batch []byte, now kafka.Timestamp) er
 	switch {
 	case h.ProducerID < 0:
 		return nil
-	case !h.IsControl():
+	case !h.IsControl() || !h.IsTransactional(): // a batch of held records is its producer's, though a control batch
 		t.add(h, h.BaseOffset, now)
 		return nil
 	}

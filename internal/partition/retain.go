@@ -11,7 +11,8 @@ import (
 )
 
 // Retain closes an active segment that is older than segment.ms even if no record comes in, and removes what retention.ms and
-// retention.bytes do not ask to keep. What a transaction is open in stays, and what comes after it. A topic that is only compacted is never
+// retention.bytes do not ask to keep. What a transaction is open in stays, and what comes after it; delayed records stay until
+// they are released (keepDelayed). A topic that is only compacted is never
 // aged. It waits for the disk.
 func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 	p.maintenance.Lock()
@@ -41,9 +42,19 @@ func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 	if _, err := p.load(); err != nil { // only now: what is stable depends on the producers
 		return err
 	}
-	upto := expired(segmented.Segments(), keep, now, p.LastStable())
+	segments := segmented.Segments()
+	upto := expired(segments, keep, now, p.LastStable())
 	if upto == kafka.NoOffset {
 		return nil
+	}
+	kept, err := p.keepDelayed(ctx, l, upto, bytesBelow(segments, upto), now)
+	if err != nil {
+		return fmt.Errorf("move the delayed records of %s: %w", p.id, err)
+	}
+	if kept < upto {
+		if upto = expired(segments, keep, now, kept); upto == kafka.NoOffset {
+			return nil
+		}
 	}
 	p.mu.Lock()
 	active, ok := activeSegment(segmented.Segments())
@@ -61,6 +72,15 @@ func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("remove expired segments of %s: %w", p.id, err)
 	}
 	return nil
+}
+
+func bytesBelow(segments []storage.SegmentInfo, offset kafka.Offset) (n int64) {
+	for i := range segments {
+		if segments[i].Next <= offset {
+			n += segments[i].Bytes
+		}
+	}
+	return n
 }
 
 func (p *Partition) rollAged(l *openLog, s *Settings, now time.Time) error {

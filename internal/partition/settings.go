@@ -15,6 +15,8 @@ type Settings struct {
 	Log    storage.Config // without callbacks
 	MinISR int            // min.insync.replicas
 
+	MaxDelayed int // rafka.delivery.max.pending; 0: as many as a partition can remember (Rules.Delays)
+
 	Delete  bool // cleanup.policy has delete
 	Compact bool // cleanup.policy has compact
 

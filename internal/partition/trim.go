@@ -6,7 +6,8 @@ import (
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
-// TrimTo removes the records below before (DeleteRecords); NoOffset: all that are committed. It returns the log start.
+// TrimTo removes the records below before (DeleteRecords); NoOffset: all that are committed. It returns the log start. Delayed
+// records that were not released yet are not deleted: they are moved to the end of the log first.
 //
 // Errors: PolicyViolation unless the topic's cleanup.policy has delete, OffsetOutOfRange beyond the high watermark, and those of Read.
 func (p *Partition) TrimTo(ctx context.Context, before kafka.Offset) (kafka.Offset, error) {
@@ -29,6 +30,9 @@ func (p *Partition) TrimTo(ctx context.Context, before kafka.Offset) (kafka.Offs
 	}
 	p.maintenance.Lock()
 	defer p.maintenance.Unlock()
+	if err := p.moveDelayed(ctx, l, before, p.host.Now()); err != nil {
+		return kafka.NoOffset, err
+	}
 	if err := p.trimLocked(ctx, l, before); err != nil {
 		return kafka.NoOffset, p.readFailed(err)
 	}
@@ -55,6 +59,7 @@ func (p *Partition) trimLocked(ctx context.Context, l *openLog, before kafka.Off
 	if p.producers != nil {
 		p.producers.aborted.trim(before)
 		p.publishAbortedLocked()
+		p.delays.trim(before)
 	}
 	p.mu.Unlock()
 	p.restabilize(nil) // what held it back may be gone

@@ -21,6 +21,7 @@ type BatchOptions struct {
 	BaseSequence    kafka.Sequence
 	Transactional   bool
 	Control         bool
+	Released        bool            // its records waited for their time (ReleasedFrom)
 	DeleteHorizon   kafka.Timestamp // of a compacted batch; NoTimestamp: none
 	LastOffsetDelta int32           // what the batch had before compaction (REC-3); -1: that of the last record
 }
@@ -109,6 +110,9 @@ func appendHeader(b []byte, o *BatchOptions, delta int32, base, latest kafka.Tim
 	}
 	if o.Control {
 		attributes |= attrControl
+	}
+	if o.Released {
+		attributes |= attrReleased
 	}
 	if o.DeleteHorizon != kafka.NoTimestamp {
 		attributes |= attrDeleteHorizon

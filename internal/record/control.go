@@ -18,6 +18,9 @@ const (
 	SnapshotFooter      ControlType = 4
 	KRaftVersionControl ControlType = 5
 	KRaftVotersControl  ControlType = 6
+
+	// HeldRecords is ours: records whose time has not come (Held). Clients skip control records of types that they do not know.
+	HeldRecords ControlType = 0x7261
 )
 
 // ParseControlKey reads the key of a control record: version 2 bytes, type 2 bytes. Types unknown here are returned as they are, for readers

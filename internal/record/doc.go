@@ -17,5 +17,5 @@
 //
 // Files: header is the fixed part and the walk over batches; check says whether one is whole; rules, validate and recompress are the produce
 // path; stamp writes what the broker adds; records and walk read, build writes; codec, decompress, compress and snappy are the codecs; control
-// is transaction markers.
+// is transaction markers; ask is what records of topics with delays ask for, held the batches in which they wait.
 package record

@@ -56,7 +56,7 @@ func FuzzValidate(f *testing.F) {
 		}
 		before := bytes.Clone(b)
 		for _, rules := range []Rules{
-			{}, {RequireKeys: true, MaxDecompressed: fuzzLimit},
+			{}, {Delays: true, MaxDecompressed: fuzzLimit}, {RequireKeys: true, MaxDecompressed: fuzzLimit},
 			{Recompress: true, Codec: LZ4, MaxBatchBytes: fuzzLimit, MaxDecompressed: fuzzLimit}, {Recompress: true, Codec: None, MaxBatchBytes: fuzzLimit},
 		} {
 			got, gh, err := Validate(b, &rules, 0)

@@ -23,6 +23,7 @@ const (
 	attrTransactional = 0x10
 	attrControl       = 0x20
 	attrDeleteHorizon = 0x40
+	attrReleased      = 0x4000 // ours: records of a topic with delays whose time has come; Kafka's clients look at the lower byte only
 )
 
 // Header is the fixed part of a batch. Layout (big endian): base offset 8, length 4, leader epoch 4, magic 1, crc 4, attributes 2,
@@ -83,11 +84,12 @@ func (h *Header) LastSequence() kafka.Sequence {
 	return h.BaseSequence.Add(h.LastOffsetDelta)
 }
 
-// IsTransactional, IsControl, HasDeleteHorizon and IsLogAppendTime tell the attribute bits.
+// IsTransactional, IsControl, HasDeleteHorizon, IsLogAppendTime and IsReleased tell the attribute bits.
 func (h *Header) IsTransactional() bool  { return h.Attributes&attrTransactional != 0 }
 func (h *Header) IsControl() bool        { return h.Attributes&attrControl != 0 }
 func (h *Header) HasDeleteHorizon() bool { return h.Attributes&attrDeleteHorizon != 0 }
 func (h *Header) IsLogAppendTime() bool  { return h.Attributes&attrLogAppendTime != 0 }
+func (h *Header) IsReleased() bool       { return h.Attributes&attrReleased != 0 }
 
 // Codec is how the records are compressed.
 func (h *Header) Codec() Codec { return Codec(h.Attributes & attrCodecMask) }

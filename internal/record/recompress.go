@@ -8,11 +8,11 @@ import (
 
 // recompress writes the batch again in the topic's codec (compression.type), checking its records on the way. Records keep their bytes;
 // length, codec and CRC change. It holds at most MaxBatchBytes of output and a constant: a bomb ends at the first byte too many.
-func recompress(b Batches, h *Header, r *Rules, now kafka.Timestamp) (Batches, error) {
+func recompress(b Batches, h *Header, r *Rules, now kafka.Timestamp, asked *Asked) (Batches, error) {
 	out := appender{limit: r.MaxBatchBytes, buf: make([]byte, 0, len(b)+len(b)/8)}
 	out.buf = append(out.buf, b[:HeaderSize]...)
 	if r.Codec == None {
-		if err := checkRecords(b, h, r, now, &out); err != nil {
+		if err := checkRecords(b, h, r, now, &out, asked); err != nil {
 			return nil, err
 		}
 	} else {
@@ -21,7 +21,7 @@ func recompress(b Batches, h *Header, r *Rules, now kafka.Timestamp) (Batches, e
 			return nil, err
 		}
 		defer release()
-		if err := checkRecords(b, h, r, now, enc); err != nil {
+		if err := checkRecords(b, h, r, now, enc, asked); err != nil {
 			return nil, err
 		}
 		if err := enc.Close(); err != nil {

@@ -28,7 +28,11 @@ type RecordHeader struct {
 //
 // The records may decompress to at most max bytes (0: DefaultMaxDecompressed, far too many for a small machine); more is
 // kafka.InvalidRecord. Other errors carry kafka.CorruptMessage. An error is the last thing that is yielded. The CRC is not looked at.
-func Records(batch []byte, max int) iter.Seq2[Record, error] {
+func Records(batch []byte, max int) iter.Seq2[Record, error] { return Pick(batch, max, nil) }
+
+// Pick is Records for those that are wanted by their number in the batch, from 0 on; it asks once for each, in order. The others are skipped by their
+// lengths, which costs little.
+func Pick(batch []byte, max int, want func(i int32) bool) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		h, err := frame(batch)
 		if err != nil {
@@ -44,6 +48,15 @@ func Records(batch []byte, max int) iter.Seq2[Record, error] {
 		}
 		last := int32(-1)
 		for i := int32(0); i < h.Records; i++ {
+			if want != nil && !want(i) {
+				n, rest, ok := cutVarint(payload)
+				if !ok || n < 0 || n > int64(len(rest)) {
+					yield(Record{}, damagedRecord(i, &h, errRecordShort))
+					return
+				}
+				payload = rest[n:]
+				continue
+			}
 			var r Record
 			var delta int32
 			if r, delta, payload, err = cutRecord(payload, &h); err != nil {

@@ -43,11 +43,14 @@ type Rules struct {
 	// 0: DefaultMaxDecompressed, which also bounds all records of a batch together. Beyond is kafka.InvalidRecord, Kafka's answer.
 	MaxDecompressed int
 	CheckRecords    bool // the topic asks that every record is walked
+
+	// Delays: records may ask for a time before which they are not delivered (rafka.delivery.delay.enable).
+	Delays bool
 }
 
 // NeedsRecords reports whether these rules can be checked only by walking the records of a batch, and so decompressing it (REC-4).
 func (r *Rules) NeedsRecords(h *Header) bool {
-	return r.RequireKeys || r.CheckRecords || r.rewrites(h)
+	return r.RequireKeys || r.CheckRecords || r.Delays || r.rewrites(h)
 }
 
 // rewrites reports whether the batch has to be compressed in another way.

@@ -15,6 +15,12 @@ import (
 // UnsupportedCompressionType. Kafka walks every record; here an uncompressed batch is always walked by lengths, a compressed one only if
 // the rules ask (REC-4).
 func Validate(b Batches, r *Rules, now kafka.Timestamp) (Batches, Header, error) {
+	return ValidateAsking(b, r, now, nil)
+}
+
+// ValidateAsking is Validate for topics with Rules.Delays: it also collects in asked, which is empty, the times for which the records ask. A header
+// that asks for no time that can be understood is kafka.InvalidRecord.
+func ValidateAsking(b Batches, r *Rules, now kafka.Timestamp, asked *Asked) (Batches, Header, error) {
 	h, err := onlyBatch(b, r)
 	if err != nil {
 		return nil, h, err
@@ -33,13 +39,13 @@ func Validate(b Batches, r *Rules, now kafka.Timestamp) (Batches, Header, error)
 	}
 	switch {
 	case r.rewrites(&h):
-		if b, err = recompress(b, &h, r, now); err != nil {
+		if b, err = recompress(b, &h, r, now, asked); err != nil {
 			return nil, h, err
 		}
 		h, _ = ParseHeader(b)
 		return b, h, nil
-	case r.NeedsRecords(&h):
-		err = checkRecords(b, &h, r, now, nil)
+	case r.walks(b, &h):
+		err = checkRecords(b, &h, r, now, nil, asked)
 	case h.Codec() == None:
 		err = hop(b[HeaderSize:], h.Records)
 	}
@@ -84,6 +90,8 @@ func checkProduced(h *Header) error {
 		return kafka.Errorf(kafka.InvalidRecord, "no batch can hold %d records", h.Records)
 	case h.IsControl():
 		return kafka.Errorf(kafka.InvalidRecord, "clients may not write control records")
+	case h.IsReleased():
+		return kafka.Errorf(kafka.InvalidRecord, "clients may not mark a batch as released: attribute bit 14 is the broker's")
 	case h.HasDeleteHorizon():
 		return kafka.Errorf(kafka.InvalidRecord, "clients may not set a delete horizon: that is compaction's")
 	case h.IsLogAppendTime():
@@ -100,14 +108,15 @@ func checkProduced(h *Header) error {
 }
 
 // checkRecords walks every record: shapes, offset deltas 0 to n-1, keys and timestamps where the rules ask. What was walked is also written
-// to copyTo, if there is one.
-func checkRecords(b Batches, h *Header, r *Rules, now kafka.Timestamp, copyTo io.Writer) error {
+// to copyTo, and what records ask is noted in asked, if there is one.
+func checkRecords(b Batches, h *Header, r *Rules, now kafka.Timestamp, copyTo io.Writer, asked *Asked) error {
 	w, err := walkRecords(h, b[HeaderSize:], r.MaxDecompressed, copyTo)
 	defer w.close()
 	if err != nil {
 		return asInvalidRecord(err)
 	}
-	if r.RequireKeys {
+	w.asking = asked != nil
+	if r.RequireKeys || w.asking {
 		w.maxTaken = int64(max(MaxCompacted, r.MaxBatchBytes))
 	}
 	for i := int32(0); ; i++ {
@@ -128,6 +137,11 @@ func checkRecords(b Batches, h *Header, r *Rules, now kafka.Timestamp, copyTo io
 		}
 		if err := r.checkTimestamp(h.BaseTimestamp+kafka.Timestamp(rec.timestampDelta), now, "timestamp"); err != nil {
 			return err
+		}
+		if asked != nil {
+			if err := asked.note(i, &rec, now); err != nil {
+				return err
+			}
 		}
 	}
 }

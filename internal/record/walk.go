@@ -15,8 +15,8 @@ const DefaultMaxDecompressed = 1<<31 - 9
 // minRecordSize is the smallest record: length, attributes, timestamp delta, offset delta, key length, value length, header count.
 const minRecordSize = 7
 
-// MaxCompacted is how many bytes all records of one compressed batch of a compacted topic may have together: compaction has them in memory at
-// once. A topic whose max.message.bytes is larger takes as many.
+// MaxCompacted is how many bytes all records of one compressed batch of a compacted topic, or of one with delays, may have together: who compacts
+// or delivers them has them in memory at once. A topic whose max.message.bytes is larger takes as many.
 const MaxCompacted = 128 << 20
 
 const walkBuffer = 16 << 10
@@ -34,6 +34,8 @@ type walked struct {
 	timestampDelta int64
 	offsetDelta    int32
 	hasKey         bool
+	size           int // bytes, without its length
+	ask            ask // if the walker is asking
 }
 
 // A walker reads records one after another out of memory or out of a decompressor, in constant memory: keys and values are skipped.
@@ -47,6 +49,7 @@ type walker struct {
 	maxTaken  int64
 	release   func() // gives the decompressor back
 	copyTo    io.Writer
+	asking    bool // headers that ask for a delay are looked at
 }
 
 var walkBuffers = sync.Pool{New: func() any { return new([walkBuffer]byte) }}
@@ -147,6 +150,21 @@ func (w *walker) varint(bits int) (v int64, size int, err error) {
 	return 0, size, errVarint
 }
 
+// take reads into dst.
+func (w *walker) take(dst []byte) error {
+	for len(dst) > 0 {
+		if w.pos == len(w.buf) {
+			if err := w.fill(); err != nil {
+				return err
+			}
+		}
+		n := copy(dst, w.buf[w.pos:])
+		w.pos += n
+		dst = dst[n:]
+	}
+	return nil
+}
+
 func (w *walker) skip(n int) error {
 	for n > 0 {
 		if w.pos == len(w.buf) {
@@ -185,6 +203,7 @@ func (w *walker) next() (walked, error) {
 
 // fields walks what follows the length of a record, left bytes.
 func (w *walker) fields(left int) (got walked, err error) {
+	got.size = left
 	number := func(bits int) (v int64) {
 		if err == nil {
 			var size int
@@ -193,19 +212,22 @@ func (w *walker) fields(left int) (got walked, err error) {
 		}
 		return v
 	}
-	// blob skips a key, a value or a part of a header; it is there if its length is not -1.
-	blob := func() (there bool) {
+	// blob skips a key, a value or a part of a header but for its beginning, which goes to keep; it is there if its size is not -1.
+	blob := func(keep []byte) (size int) {
 		n := number(32)
 		switch {
 		case err != nil || n == -1:
-			return false
+			return -1
 		case n < -1 || n > int64(left):
 			err = errRecordField
-			return false
+			return -1
 		}
 		left -= int(n)
-		err = w.skip(int(n))
-		return true
+		kept := min(int(n), len(keep))
+		if err = w.take(keep[:kept]); err == nil {
+			err = w.skip(int(n) - kept)
+		}
+		return int(n)
 	}
 	if err = w.skip(1); err != nil { // attributes: unused so far
 		return got, err
@@ -213,17 +235,30 @@ func (w *walker) fields(left int) (got walked, err error) {
 	left--
 	got.timestampDelta = number(64)
 	got.offsetDelta = int32(number(32))
-	got.hasKey = blob()
-	blob()
+	got.hasKey = blob(nil) >= 0
+	blob(nil)
 	headers := number(32)
 	if err == nil && (headers < 0 || headers > int64(left)/2) {
 		err = errRecordField
 	}
+	var name [len(DeliverAt)]byte
+	var value [maxAskDigits]byte
 	for ; err == nil && headers > 0; headers-- {
-		if named := blob(); err == nil && !named {
+		keep := name[:0]
+		if w.asking {
+			keep = name[:]
+		}
+		named := blob(keep)
+		if err == nil && named < 0 {
 			err = errRecordField // a header has a key
 		}
-		blob()
+		kind := askKind(keep, named)
+		if kind == asksNothing {
+			blob(nil)
+			continue
+		}
+		size := blob(value[:])
+		got.ask.add(kind, value[:max(0, min(size, len(value)))], size)
 	}
 	if err == nil && left != 0 {
 		err = errRecordLength

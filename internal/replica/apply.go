@@ -2,6 +2,7 @@ package replica
 
 import (
 	"slices"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
@@ -38,6 +39,11 @@ func (m *Manager) Apply(img *metadata.Image, d *metadata.Delta) {
 		m.remove(t)
 	}
 	m.table.Store(e.table)
+	for _, t := range e.changed {
+		if now := e.id(t); now != nil {
+			m.expectDelays(now)
+		}
+	}
 }
 
 // topic is the topic that follows was (nil: there was none) by the change t.
@@ -121,6 +127,7 @@ func (m *Manager) remove(t *Topic) {
 
 // delete removes a log. One that cannot be removed is reported and left: nobody finds it any more, and its topic id is never used again.
 func (m *Manager) delete(p *partition.Partition) {
+	defer m.delays.due(p, time.Time{}) // whose deliverer then finds that it is gone, and forgets it
 	if err := p.Delete(); err != nil {
 		m.opts.Logger.Error("a removed partition's log stays on disk: delete its directory by hand", "log", p.ID().String(), "err", err)
 	}

@@ -11,8 +11,9 @@
 //	REP-4  A fetch from a fenced or unknown broker epoch changes nothing: a fetch that claims to come from a broker is refused.
 //
 // Goroutines, started by Start and ended by Close: retention (retention, roll by age, producers that expired), checkpoints (snapshots
-// of producers) and the cleaner (compaction).
-// Locks: Manager.mu guards the counters of topics that are gone; a leaf.
+// of producers), the cleaner (compaction) and the delivery of delayed records (delays.go), which opens at the start only partitions of topics whose
+// settings allow delays.
+// Locks: Manager.mu guards the counters of topics that are gone, schedule.mu the times of delayed records; both are leaves.
 //
 // How it is tested: images folded by package metadata applied over memlog; every change of topics, settings and leaders; a log that
 // fails beside one that does not; background work on a fake clock (testing/synctest); goroutines counted (goleak).

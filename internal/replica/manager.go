@@ -26,6 +26,8 @@ type Manager struct {
 	stored map[storage.ID]struct{}
 	first  bool // no image was applied yet; used by Apply's goroutine only
 
+	delays *schedule
+
 	cleanerBackoff atomic.Int64 // a time.Duration, as of the last image; Apply writes it, the cleaner reads it
 
 	mu   sync.Mutex      // guards gone; a leaf
@@ -80,9 +82,11 @@ func New(o Options) (*Manager, error) {
 	m := &Manager{
 		opts:   o,
 		host:   partition.Host{Engine: o.Engine, Logger: o.Logger, Now: o.Now},
+		delays: newSchedule(),
 		stored: make(map[storage.ID]struct{}, len(logs)),
 		first:  true,
 	}
+	m.host.OnDue = m.delays.due
 	m.background, m.stop = context.WithCancel(context.Background())
 	for _, id := range logs {
 		m.stored[id] = struct{}{}
@@ -95,6 +99,7 @@ func New(o Options) (*Manager, error) {
 func (m *Manager) Start() {
 	m.running.Go(func() { m.retain(m.background) })
 	m.running.Go(func() { m.checkpoint(m.background) })
+	m.running.Go(func() { m.deliver(m.background) })
 	if !m.opts.NoCleaner {
 		m.running.Go(func() { m.clean(m.background) })
 	}

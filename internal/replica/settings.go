@@ -21,6 +21,7 @@ func TopicSettings(t *config.TopicConfig, producerExpiry time.Duration) *partiti
 			TimestampAfterMax:  t.TimestampAfterMax,
 			MaxDecompressed:    t.MaxDecompressed,
 			CheckRecords:       t.CheckRecords,
+			Delays:             t.Delays,
 		},
 		Log: storage.Config{
 			SegmentBytes:  t.SegmentBytes,
@@ -29,6 +30,7 @@ func TopicSettings(t *config.TopicConfig, producerExpiry time.Duration) *partiti
 			Preallocate:   t.Preallocate,
 		},
 		MinISR:         t.MinISR,
+		MaxDelayed:     t.MaxDelayed,
 		Delete:         t.Delete,
 		Compact:        t.Compact,
 		Compaction:     compaction(t),

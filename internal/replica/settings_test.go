@@ -20,7 +20,7 @@ func TestDefaultSettings(t *testing.T) {
 	want := &partition.Settings{
 		Rules:  record.Rules{MaxBatchBytes: 1048588, TimestampAfterMax: time.Hour, MaxDecompressed: 2147483639},
 		Log:    storage.Config{SegmentBytes: 1 << 30, SegmentAge: week, IndexInterval: 4096},
-		MinISR: 1, Delete: true, RetentionTime: week, RetentionBytes: -1, ProducerExpiry: time.Hour,
+		MinISR: 1, MaxDelayed: 1_000_000, Delete: true, RetentionTime: week, RetentionBytes: -1, ProducerExpiry: time.Hour,
 		Compaction: compact.Policy{MinDirtyRatio: 0.5, DeleteRetention: 24 * time.Hour, SegmentBytes: 1 << 30},
 	}
 	got.Compaction.MaxLag, got.Compaction.Window = 0, 0 // the longest Duration, or what Rafka's own key says
@@ -41,6 +41,7 @@ func TestSettingsOfATopic(t *testing.T) {
 		{map[string]string{"compression.type": "zstd", "compression.zstd.level": "7"}, func(s *partition.Settings) bool {
 			return s.Rules.Recompress && s.Rules.Codec == record.Zstd && s.Rules.Level == 7
 		}},
+		{map[string]string{"rafka.delivery.delay.enable": "true", "rafka.delivery.max.pending": "7"}, func(s *partition.Settings) bool { return s.Rules.Delays && s.MaxDelayed == 7 }},
 		{map[string]string{"compression.type": "uncompressed"}, func(s *partition.Settings) bool { return s.Rules.Recompress && s.Rules.Codec == record.None }},
 		{map[string]string{"message.timestamp.type": "LogAppendTime"}, func(s *partition.Settings) bool { return s.Rules.TimestampType == record.LogAppendTime }},
 		{map[string]string{"write.caching": "true", "flush.messages": "100"}, func(s *partition.Settings) bool {

@@ -81,6 +81,7 @@ func (t *table) all() iter.Seq[*Topic] {
 type edit struct {
 	*table
 	names, ids [tableShards]bool // shards that are copies already
+	changed    []kafka.UUID      // topics that were put
 }
 
 func (t *table) edit() *edit {
@@ -89,6 +90,7 @@ func (t *table) edit() *edit {
 }
 
 func (e *edit) put(t *Topic) {
+	e.changed = append(e.changed, t.ID)
 	own(&e.byName, &e.names, shardOf(t.Name))[t.Name] = t
 	own(&e.byID, &e.ids, t.ID[0])[t.ID] = t
 }

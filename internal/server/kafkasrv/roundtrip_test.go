@@ -167,6 +167,10 @@ func TestEveryVersionDoesWhatItSays(t *testing.T) {
 			if resp := c.ask(q).(*kmsg.MetadataResponse); *resp.Topics[0].Topic != "orders" {
 				t.Fatalf("by id: %+v", resp.Topics)
 			}
+			q.Topics[0].Topic = new(string) // as the Java client asks for an id
+			if resp := c.ask(q).(*kmsg.MetadataResponse); *resp.Topics[0].Topic != "orders" || resp.Topics[0].ErrorCode != 0 {
+				t.Fatalf("by id, with an empty name: %+v", resp.Topics)
+			}
 			q.Topics[0].TopicID = kafka.UUID{1, 2, 3}
 			if resp := c.ask(q).(*kmsg.MetadataResponse); resp.Topics[0].ErrorCode != int16(kafka.UnknownTopicID) || resp.Topics[0].Topic != nil {
 				t.Fatalf("by an unknown id: %+v", resp.Topics)

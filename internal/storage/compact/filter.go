@@ -125,7 +125,7 @@ func (f *filter) keepsEmpty(h *record.Header) bool {
 func (f *filter) rebuild(h *record.Header, stamp bool) (err error) {
 	o := record.BatchOptions{
 		BaseOffset: h.BaseOffset, LeaderEpoch: h.LeaderEpoch, Codec: h.Codec(), ProducerID: h.ProducerID, ProducerEpoch: h.ProducerEpoch,
-		BaseSequence: h.BaseSequence, Transactional: h.IsTransactional(), Control: h.IsControl(), DeleteHorizon: kafka.NoTimestamp,
+		BaseSequence: h.BaseSequence, Transactional: h.IsTransactional(), Control: h.IsControl(), Released: h.IsReleased(), DeleteHorizon: kafka.NoTimestamp,
 		LastOffsetDelta: h.LastOffsetDelta,
 	}
 	if h.IsLogAppendTime() {
