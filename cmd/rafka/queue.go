@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// deliverAtHeader asks a Rafka broker to deliver a record to share groups at a time: milliseconds since 1970 in decimal. Other brokers
-// deliver it at once.
+// deliverAtHeader asks a Rafka broker to deliver a record at a time: milliseconds since 1970 in decimal. Other brokers, and topics without
+// rafka.delivery.delay.enable, deliver it at once.
 const deliverAtHeader = "rafka-deliver-at"
 
 // defaultQueueGroup takes messages when --group does not name another.

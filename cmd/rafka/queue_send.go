@@ -19,8 +19,8 @@ func newQueueSend(q *queueCommand) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send TOPIC [MESSAGE...]",
 		Short: "Send messages, now or to be delivered later",
-		Long: `Send each MESSAGE, or each line of stdin. With --delay or --at a Rafka broker delivers the message to share groups at that time and
-not before, whatever comes meanwhile; the message carries the time in the header ` + deliverAtHeader + `.`,
+		Long: `Send each MESSAGE, or each line of stdin. With --delay or --at the message carries a time in the header ` + deliverAtHeader + `: a Rafka broker
+delivers it then and not before, to every consumer, if the topic's setting rafka.delivery.delay.enable is true.`,
 		Example: `  rafka queue send jobs 'resize 42.png' --key user-7
   rafka queue send reminders 'call back' --delay 15m
   rafka queue send reminders 'happy new year' --at 2027-01-01T00:00:00Z

@@ -1,5 +1,6 @@
 // Package broker is the verbs that all doors share: Produce, Fetch, CreateTopics and so on. A door decodes, calls one verb, encodes.
-// It calls partition (through replica), the controller, config and the policies; doors call it.
+// It calls partition (through replica), the coordinators (through coordinator.Runtime), queue, txnmarker, the controller, config and the policies;
+// doors call it.
 //
 // What holds:
 //
@@ -18,6 +19,8 @@
 // (testing/synctest); doors over brokertest, a small broker in memory; benchmarks that count allocations.
 //
 // Files: broker.go, session.go, await.go and lookup.go; one file for each data verb (produce.go with produce_await.go, fetch.go with
-// fetch_await.go, list_offsets.go ...); admin.go with topics_*.go and configs_*.go for the administrative verbs; groups*.go for
-// groups; streams_topics.go for the topics that streams groups want created; publish.go, tail.go, committed.go and their companions for doors whose clients send and read single messages.
+// fetch_await.go, list_offsets.go ...); admin.go with topics_*.go and configs_*.go for the administrative verbs; coordinators.go (who
+// coordinates what, and the internal topics), groups*.go for groups, streams_topics.go for the topics that streams groups want created, txn*.go
+// with produce_txn.go and init_producer_id.go for transactions, share_*.go for share groups, describe_producers.go; publish.go, tail.go,
+// committed.go and their companions for doors whose clients send and read single messages.
 package broker

@@ -47,7 +47,7 @@ func (sp *sharePartition) tick(now time.Time) {
 	}
 	sp.expireLocked(now)
 	sp.changedLocked(now)
-	sp.waiters.wakeOne() // of what has rested or whose time has come, Woke says nothing
+	sp.waiters.wakeOne() // of what has rested, Woke says nothing
 }
 
 // expireLocked ends the locks whose time has come.

@@ -28,7 +28,8 @@ func hashOf(key []byte) uint64 {
 }
 
 // lookInto says what the batches that were read at a stretch are to a consumer; those beyond the stretch are left out. Where the log has
-// nothing there is a stretch without records; nothing at all means that raw is damaged. Records are looked at only where they are new (from end on) and the group or the topic asks for it.
+// nothing there is a stretch without records; nothing at all means that raw is damaged. Records are looked at only where they are
+// new (from end on) and the group is ordered by key.
 func (sp *sharePartition) lookInto(raw record.Batches, at share.Stretch, end kafka.Offset, ordered bool, read *partition.Read) []share.Batch {
 	var seen []share.Batch
 	next := at.First // nothing is known from here on
@@ -37,7 +38,6 @@ func (sp *sharePartition) lookInto(raw record.Batches, at share.Stretch, end kaf
 			seen = append(seen, share.Batch{First: next, Last: to - 1, IsGone: true})
 		}
 	}
-	delayed := sp.delays()
 	gone := newAborted(read)
 	beyond := len(raw) == 0
 	for h, b := range raw.All() {
@@ -46,8 +46,8 @@ func (sp *sharePartition) lookInto(raw record.Batches, at share.Stretch, end kaf
 		}
 		skip(h.BaseOffset)
 		one := share.Batch{First: h.BaseOffset, Last: h.LastOffset(), IsGone: gone.has(&h, b) || h.Records == 0}
-		if !one.IsGone && h.LastOffset() >= end && (ordered || delayed) {
-			one.Records = sp.unpack(b, ordered, delayed)
+		if !one.IsGone && h.LastOffset() >= end && ordered {
+			one.Records = sp.unpack(b)
 		}
 		seen = append(seen, one)
 		next = h.NextOffset()
@@ -58,14 +58,8 @@ func (sp *sharePartition) lookInto(raw record.Batches, at share.Stretch, end kaf
 	return seen
 }
 
-// delays reports whether records of the topic may have a time before which they are not delivered.
-func (sp *sharePartition) delays() bool {
-	o := &sp.m.opts
-	return o.NotBefore != nil && o.Delays != nil && o.Delays(o.Image(), sp.topic)
-}
-
-// unpack reads what ordering and delay need to know of a batch's records. nil: it cannot be read, so its records are as any.
-func (sp *sharePartition) unpack(batch []byte, ordered, delayed bool) []share.Record {
+// unpack reads the keys of a batch's records. nil: it cannot be read, so its records are as any.
+func (sp *sharePartition) unpack(batch []byte) []share.Record {
 	h, ok := record.ParseHeader(batch)
 	if ok && h.Codec() != record.None {
 		sp.m.unpacked <- struct{}{}
@@ -79,11 +73,8 @@ func (sp *sharePartition) unpack(batch []byte, ordered, delayed bool) []share.Re
 			return nil
 		}
 		one := share.Record{Offset: r.Offset}
-		if ordered && r.Key != nil {
+		if r.Key != nil {
 			one.Key = hashOf(r.Key)
-		}
-		if delayed {
-			one.NotBefore = sp.m.opts.NotBefore(&r)
 		}
 		all = append(all, one)
 	}

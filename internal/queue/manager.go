@@ -10,7 +10,6 @@ import (
 	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
-	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/replica"
 )
 
@@ -61,10 +60,6 @@ type Options struct {
 	Groups Groups
 	// CreateTopic creates a topic with the default number of partitions and replicas, and returns when this node knows it. nil: it cannot be done.
 	CreateTopic func(ctx context.Context, name string, settings map[string]string) error
-	// NotBefore is until when a record is not to be delivered, in ms since 1970; 0 or less: at once. It is asked for topics of which Delays
-	// says that records may have such a time; nil: for none.
-	NotBefore func(r *record.Record) kafka.Timestamp
-	Delays    func(img *metadata.Image, topic string) bool
 	// FetchMaxBytes is fetch.max.bytes: no answer is larger. [57671680]
 	FetchMaxBytes int
 	// AnswerBytes is the memory for records in answers that are not written to the client yet. [128 MiB]

@@ -8,7 +8,6 @@ import (
 
 	"github.com/rafka-io/rafka/internal/coordinator/share"
 	"github.com/rafka-io/rafka/internal/kafka"
-	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition"
 	"github.com/rafka-io/rafka/internal/record"
 )
@@ -103,31 +102,6 @@ func TestReleasedRecordRests(t *testing.T) {
 			if took := time.Since(began); took < want || took > want+2*shortestWait {
 				t.Errorf("delivered again after %v, want %v", took, want)
 			}
-		}
-	})
-}
-
-// A record with a time is delivered then, and later records without one pass it.
-func TestRecordIsDeliveredAtItsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.Manager.Close()
-		w.topic("jobs", 1, 1)
-		due := time.Now().Add(10 * time.Second)
-		w.start()
-		w.Manager.opts.Delays = func(_ *metadata.Image, topic string) bool { return topic == "jobs" }
-		w.Manager.opts.NotBefore = func(r *record.Record) kafka.Timestamp {
-			if string(r.Value) == "later" {
-				return kafka.Timestamp(due.UnixMilli())
-			}
-			return 0
-		}
-		w.produce("jobs", 0, values("later", "now")...)
-		m := w.member("one", p(1, 0))
-		wantTexts(t, m.fetch(0), "now")
-		wantTexts(t, m.fetch(time.Minute), "later")
-		if late := time.Since(due); late < 0 || late > 50*time.Millisecond {
-			t.Errorf("delivered %v after its time", late)
 		}
 	})
 }

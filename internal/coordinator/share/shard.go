@@ -16,10 +16,10 @@ import (
 type Env struct {
 	// UpdatesPerSnapshot is share.coordinator.snapshot.update.records.per.snapshot: so many writes of a share-partition are followed by a snapshot of it.
 	UpdatesPerSnapshot func(img *metadata.Image) int
-	// TrimInterval is share.coordinator.state.topic.prune.interval.ms: how often the log is trimmed to what a load needs.
+	// TrimInterval is share.coordinator.state.topic.prune.interval.ms: how often the log is trimmed to what a load needs. [5 minutes]
 	TrimInterval time.Duration
 	// ColdInterval is share.coordinator.cold.partition.snapshot.interval.ms: a share-partition without a snapshot for so long gets one when the
-	// log is trimmed, so that its last one does not keep the log.
+	// log is trimmed, so that its last one does not keep the log. [5 minutes]
 	ColdInterval time.Duration
 }
 
@@ -44,8 +44,17 @@ type state struct {
 	updates              int // since the last snapshot
 }
 
+// defaultInterval is Kafka's default of both intervals.
+const defaultInterval = 5 * time.Minute
+
 // NewShard makes an empty shard, to be filled by Replay.
 func NewShard(env Env, reg *timeline.Registry) *Shard {
+	if env.TrimInterval <= 0 {
+		env.TrimInterval = defaultInterval
+	}
+	if env.ColdInterval <= 0 {
+		env.ColdInterval = defaultInterval
+	}
 	return &Shard{env: env, states: timeline.NewMap[stateKey, *state](reg), placed: map[stateKey]kafka.Offset{}}
 }
 

@@ -64,3 +64,14 @@ func TestLogIsTrimmedToTheLastSnapshots(t *testing.T) {
 		t.Errorf("trim to %d, nothing of %d is needed", got, end)
 	}
 }
+
+// A shard that is not told how often to trim does it every five minutes, and not all the time.
+func TestTrimmingHasADefaultInterval(t *testing.T) {
+	reg := timeline.NewRegistry()
+	s := NewShard(Env{UpdatesPerSnapshot: func(*metadata.Image) int { return 2 }}, reg)
+	op := coordinator.NewOp(s, 0, time.UnixMilli(1_700_000_000_000), metadata.Empty(), kafka.NewUUID)
+	s.Loaded(op)
+	if timers := op.Collected().Timers; len(timers) != 1 || timers[0].After != defaultInterval {
+		t.Errorf("timers %+v, want one after %v", timers, defaultInterval)
+	}
+}
