@@ -44,7 +44,7 @@ func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, 
 	for i := range q.Topics {
 		t := &q.Topics[i]
 		key := metadataKey{id: t.TopicID}
-		if t.Topic != nil {
+		if namesTopic(t) {
 			key = metadataKey{name: *t.Topic}
 		}
 		if told[key] {
@@ -52,7 +52,7 @@ func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, 
 		}
 		told[key] = true
 		var known *metadata.Topic
-		if t.Topic != nil {
+		if namesTopic(t) {
 			known = img.Topics.ByName(*t.Topic)
 		} else {
 			known = img.Topics.ByID(t.TopicID)
@@ -64,8 +64,9 @@ func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, 
 		m := kmsg.NewMetadataResponseTopic()
 		m.Topic, m.TopicID = t.Topic, t.TopicID
 		switch {
-		case t.Topic == nil:
+		case !namesTopic(t):
 			m.ErrorCode = int16(kafka.UnknownTopicID)
+			m.Topic = nil
 			if r.version < 12 {
 				m.Topic = new(string) // null only since then
 			}
@@ -76,6 +77,12 @@ func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, 
 		}
 		a.Topics = append(a.Topics, m)
 	}
+}
+
+// namesTopic reports whether a topic is asked for by its name. With an id the name does not count, as in Kafka: the Java client sends an empty
+// one then, not null.
+func namesTopic(t *kmsg.MetadataRequestTopic) bool {
+	return t.Topic != nil && t.TopicID == kafka.UUID{}
 }
 
 // metadataKey is how a request names a topic.
@@ -89,8 +96,8 @@ func createMissing(ctx context.Context, r *request, q *kmsg.MetadataRequest) {
 	img := r.conn.srv.broker.Image()
 	var missing []string
 	for i := range q.Topics {
-		if name := q.Topics[i].Topic; name != nil && validTopicName(*name) && img.Topics.ByName(*name) == nil {
-			missing = append(missing, *name)
+		if t := &q.Topics[i]; namesTopic(t) && validTopicName(*t.Topic) && img.Topics.ByName(*t.Topic) == nil {
+			missing = append(missing, *t.Topic)
 		}
 	}
 	if len(missing) > 0 {
