@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,7 @@ func (l stateLog) Load(i int32, epoch kafka.LeaderEpoch, fn func([]byte) error) 
 // coordinate puts a real share coordinator in place of the one in memory.
 func (w *world) coordinate() *coordinator.Runtime[*share.Shard] {
 	w.Manager.Close()
+	var creating sync.Mutex
 	runtime := coordinator.New(coordinator.Options[*share.Shard]{
 		Topic: stateTopic, NodeID: 1, Log: stateLog{w}, Image: w.image, Logger: slog.New(slog.DiscardHandler),
 		NewShard: func(reg *timeline.Registry, _ int32) *share.Shard {
@@ -50,7 +52,12 @@ func (w *world) coordinate() *coordinator.Runtime[*share.Shard] {
 	w.Manager = New(Options{
 		NodeID: 1, Replicas: w.replicas, Image: w.image, Settings: w, Groups: w.groups, Logger: slog.New(slog.DiscardHandler),
 		States: NewStates(runtime, func(context.Context) error {
+			creating.Lock() // several share partitions may be the first
+			defer creating.Unlock()
 			before := w.image()
+			if before.Topics.ByName(stateTopic) != nil {
+				return nil
+			}
 			w.topic(stateTopic, 200, 3)
 			img, delta, err := metadata.Fold(before, []metadata.Record{&metadata.TopicRecord{Name: stateTopic, ID: kafka.UUID{200}, Partitions: []metadata.PartitionRun{{Count: 3, Partition: metadata.Partition{
 				Replicas: []kafka.BrokerID{1}, ISR: []kafka.BrokerID{1}, Leader: 1,
