@@ -140,13 +140,13 @@ func (e *Engine) place(id storage.ID) *dir {
 func (e *Engine) Remove(id storage.ID) error {
 	e.mu.Lock()
 	l := e.logs[id]
-	if l == nil {
+	if l == nil { // one that is open knows its own checkpoint better
 		l = newLog(e, e.place(id), id, storage.Config{})
+		if c, ok := l.d.known[id]; ok {
+			l.checkpoint = c
+		}
 	}
 	delete(e.logs, id)
-	if c, ok := l.d.known[id]; ok {
-		l.checkpoint = c
-	}
 	delete(l.d.known, id)
 	delete(l.d.names, id.String())
 	e.mu.Unlock()
