@@ -42,8 +42,8 @@ abuse: # the long forms of what is done to the real binary: floods, bombs, full 
 	RAFKA_LONG=1 $(GO) test -count=1 -timeout 20m ./test/abuse
 
 .PHONY: clients
-clients: # real clients that can be installed here: kcat, Kafka's Java tools; skips what is missing
-	RAFKA_CLIENTS=1 $(GO) test -count=1 -timeout 20m ./test/clients
+clients: # real clients that can be installed here: kcat, Kafka's tools, Java programs, Kafka Streams, confluent-kafka, kafkajs; skips what is missing
+	RAFKA_CLIENTS=1 $(GO) test -count=1 -timeout 20m -parallel 4 ./test/clients
 
 .PHONY: bench
 bench:

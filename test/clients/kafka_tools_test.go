@@ -1,6 +1,8 @@
 package clients
 
 import (
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,6 +22,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 <dependencies>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>` + kafkaVersion + `</version></dependency>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>` + kafkaVersion + `</version></dependency>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-streams</artifactId><version>` + kafkaVersion + `</version></dependency>
 </dependencies>
 </project>
 `
@@ -36,7 +39,7 @@ func kafkaTools(t *testing.T) string {
 	if err != nil {
 		t.Skipf("no place for Kafka's jars: %v; set RAFKA_KAFKA_CLASSPATH", err)
 	}
-	dir := filepath.Join(cache, "rafka-test-clients", kafkaVersion)
+	dir := filepath.Join(cache, "rafka-test-clients", fmt.Sprintf("%s-%08x", kafkaVersion, crc32.ChecksumIEEE([]byte(pom))))
 	list := filepath.Join(dir, "classpath.txt")
 	if cp, err := os.ReadFile(list); err == nil {
 		return string(cp)
@@ -124,7 +127,7 @@ func TestKafkaToolsDescribeTheCluster(t *testing.T) {
 	k.has(k.java("", pkg+"ClusterTool", "cluster-id", "--bootstrap-server", srv.Kafka), `Cluster ID: \S{22}`)
 }
 
-// Records through the Java producers and the console consumer, which reads one partition because groups are another matter.
+// Records through the Java producers and the console consumer, which reads one partition and joins no group.
 func TestKafkaToolsProduceAndConsume(t *testing.T) {
 	classpath := kafkaTools(t)
 	srv, _ := serve(t)
@@ -171,7 +174,7 @@ func TestKafkaDumpsOurSegments(t *testing.T) {
 	const each, rounds = 500, 40
 	for range rounds {
 		for _, z := range codecs {
-			kcat(t, srv.Kafka, numbered("a line of "+z.name, each), "-P", "-t", "dumped", "-p", "0", "-z", z.name)
+			kcat(t, srv.Kafka, numbered(strings.Repeat("a line of "+z.name+" ", 4), each), "-P", "-t", "dumped", "-p", "0", "-z", z.name)
 		}
 	}
 	if _, code := srv.Stop(t); code != 0 {

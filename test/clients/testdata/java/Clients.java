@@ -24,6 +24,14 @@ import org.apache.kafka.common.serialization.StringSerializer;
 final class Clients {
     static final Duration POLL = Duration.ofMillis(200);
 
+    static {
+        // Threads of a client that is still open would keep a program alive after its check has failed.
+        Thread.setDefaultUncaughtExceptionHandler((thread, failure) -> {
+            failure.printStackTrace();
+            Runtime.getRuntime().halt(1);
+        });
+    }
+
     private Clients() {}
 
     static Properties settings(String broker, String... pairs) {

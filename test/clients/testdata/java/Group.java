@@ -1,4 +1,3 @@
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
@@ -202,17 +201,12 @@ public final class Group {
             in.seekToBeginning(in.assignment());
             in.commitSync(Map.of(new TopicPartition(name + "-order", 0), new OffsetAndMetadata(0, "a note")));
             Clients.equal(in.committed(Set.of(new TopicPartition(name + "-order", 0))).get(new TopicPartition(name + "-order", 0)).metadata(), "a note", "the note of a commit");
-            in.close(Duration.ofSeconds(5));
         }
     }
 
     private void adminEndsIt() throws Exception {
         try (Admin admin = Clients.admin(broker)) {
-            if (protocol[1].equals("classic")) {
-                admin.removeMembersFromConsumerGroup(name, new RemoveMembersFromConsumerGroupOptions(List.of(new MemberToRemove("one")))).all().get();
-            } else {
-                Clients.await("the static members' sessions to end", () -> admin.describeConsumerGroups(List.of(name)).all().get().get(name).members().isEmpty());
-            }
+            admin.removeMembersFromConsumerGroup(name, new RemoveMembersFromConsumerGroupOptions(List.of(new MemberToRemove("one"), new MemberToRemove("other")))).all().get();
             Clients.await("the group to be empty", () -> {
                 ConsumerGroupDescription d = admin.describeConsumerGroups(List.of(name)).all().get().get(name);
                 return d.groupState() == GroupState.EMPTY;

@@ -26,7 +26,8 @@ public final class Share {
 
     public static void main(String[] args) throws Exception {
         String broker = args[0];
-        Clients.topics(broker, PARTITIONS, "queue", "queue-locks", "queue-committed");
+        Clients.topics(broker, PARTITIONS, "queue", "queue-committed");
+        Clients.topics(broker, 1, "queue-locks");
         implicitConsumersShareTheWork(broker);
         explicitConsumerDecidesOfEachRecord(broker);
         recordOfOneWhoIsSilentGoesToAnother(broker);
@@ -55,22 +56,21 @@ public final class Share {
         Clients.fill(broker, "queue", PARTITIONS, 0, RECORDS);
         Map<String, Integer> seen = new HashMap<>();
         try (KafkaShareConsumer<String, String> a = consumer(broker, "workers", "max.poll.records", "20");
-                KafkaShareConsumer<String, String> b = consumer(broker, "workers", "max.poll.records", "20")) {
-            a.subscribe(List.of("queue"));
-            b.subscribe(List.of("queue"));
+                KafkaShareConsumer<String, String> b = consumer(broker, "workers", "max.poll.records", "20");
+                KafkaShareConsumer<String, String> c = consumer(broker, "workers", "max.poll.records", "20")) {
+            List<KafkaShareConsumer<String, String>> workers = List.of(a, b, c);
+            workers.forEach(w -> w.subscribe(List.of("queue")));
             Clients.await("all records, at one or the other", () -> {
-                a.poll(Clients.POLL).forEach(r -> seen.merge(r.value(), 1, Integer::sum));
-                b.poll(Clients.POLL).forEach(r -> seen.merge(r.value(), 1, Integer::sum));
+                workers.forEach(w -> w.poll(Clients.POLL).forEach(r -> seen.merge(r.value(), 1, Integer::sum)));
                 return seen.size() == RECORDS;
             });
-            a.commitSync();
-            b.commitSync();
+            workers.forEach(KafkaShareConsumer::commitSync);
         }
         Clients.check(seen.values().stream().allMatch(n -> n == 1), "a record was delivered twice");
-        try (KafkaShareConsumer<String, String> c = consumer(broker, "workers")) {
-            c.subscribe(List.of("queue"));
+        try (KafkaShareConsumer<String, String> late = consumer(broker, "workers")) {
+            late.subscribe(List.of("queue"));
             for (int i = 0; i < 8; i++) {
-                Clients.equal(c.poll(Clients.POLL).count(), 0, "records after all were accepted");
+                Clients.equal(late.poll(Clients.POLL).count(), 0, "records after all were accepted");
             }
         }
         try (Admin admin = Clients.admin(broker)) {
@@ -113,7 +113,7 @@ public final class Share {
     /** A consumer that takes a record and never says anything loses it when its lock ends; one that renews keeps it. */
     private static void recordOfOneWhoIsSilentGoesToAnother(String broker) throws Exception {
         group(broker, "locks", "share.auto.offset.reset", "earliest", "share.record.lock.duration.ms", "1000");
-        Clients.fill(broker, "queue-locks", PARTITIONS, 0, 10);
+        Clients.fill(broker, "queue-locks", 1, 0, 10);
         try (KafkaShareConsumer<String, String> silent = consumer(broker, "locks", "share.acknowledgement.mode", "explicit");
                 KafkaShareConsumer<String, String> busy = consumer(broker, "locks")) {
             silent.subscribe(List.of("queue-locks"));
