@@ -121,6 +121,14 @@ func (b *Broker) appendOne(s *Session, req *ProduceRequest, find *lookup, i int3
 		batch.Waiter = a.waiter
 	}
 	done, err := p.AppendAsLeader(batch, now)
+	if batch.Guard != (partition.TxnGuard{}) && kafka.CodeOf(err) == kafka.InvalidTxnState {
+		again := b.admitAgain(req, a, i, now)
+		if again.err != nil {
+			return again.err
+		}
+		batch.Guard = again.guard
+		done, err = p.AppendAsLeader(batch, now)
+	}
 	if err != nil {
 		return admissionError(req, err)
 	}

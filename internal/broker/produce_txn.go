@@ -65,21 +65,39 @@ func (b *Broker) admitTransactions(req *ProduceRequest, a *produceAwait, now tim
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(req.Timeout, 0))
+	ask.wait(req.Timeout)
+}
+
+// admitAgain is admitTransactions for a batch whose guard was void when it was to be appended: a marker of the producer came between, be it the
+// late one of its last transaction, which is no reason to refuse the batch, or one that aborted this transaction, which the coordinator
+// then knows.
+func (b *Broker) admitAgain(req *ProduceRequest, a *produceAwait, i int32, now time.Time) admission {
+	a.admitted[i] = admission{}
+	ask := admitting{transactions: b.opts.Transactions, trust: b.trustsTransactions(), req: req, find: lookup{replicas: b.opts.Replicas}, admitted: a.admitted, now: kafka.Timestamp(now.UnixMilli())}
+	if err := ask.producers(); err != nil {
+		return admission{err: err}
+	}
+	ask.wait(req.Timeout)
+	return a.admitted[i]
+}
+
+// wait asks until nothing waits for the end of the producer's last transaction any more, but not for long.
+func (q *admitting) wait(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), max(timeout, 0))
 	defer cancel()
-	if ask.all(ctx); !ask.concurrent() {
+	if q.all(ctx); !q.concurrent() {
 		return
 	}
 	ctx, cancel = context.WithTimeout(ctx, concurrentPatience)
 	defer cancel()
 	pause := time.NewTicker(concurrentPause)
 	defer pause.Stop()
-	for ask.concurrent() {
+	for q.concurrent() {
 		select {
 		case <-pause.C:
-			ask.all(ctx)
+			q.all(ctx)
 		case <-ctx.Done():
-			ask.giveUp()
+			q.giveUp()
 			return
 		}
 	}

@@ -242,3 +242,28 @@ func TestFetchOfCommittedRecords(t *testing.T) {
 		}
 	})
 }
+
+// A late marker of the producer's last transaction, between the question and the append, makes the guard void: the coordinator is asked again, and
+// the batch is appended. If the transaction itself was aborted meanwhile, the coordinator says so (T8).
+func TestVoidGuardIsAskedForAgain(t *testing.T) {
+	for _, aborted := range []bool{false, true} {
+		w, k := newTxnWorld(t)
+		k.answer = func(kafka.TopicPartition) error {
+			if len(k.asked) == 1 {
+				w.mark("a", 0, partition.Marker{Producer: 1, Epoch: 0, Commit: true})
+				return nil
+			}
+			if aborted {
+				return kafka.InvalidProducerEpoch
+			}
+			return nil
+		}
+		want := []kafka.ErrorCode{kafka.None}
+		if aborted {
+			want[0] = kafka.InvalidProducerEpoch
+		}
+		if codes := w.produceTxn(TransactionsImplicit, ProducePartition{Topic: "a", Partition: 0, Records: txnBatch(1, 1, 0, 1)}); !slices.Equal(codes, want) || len(k.asked) != 2 {
+			t.Errorf("aborted %v: %v after %d questions", aborted, codes, len(k.asked))
+		}
+	}
+}
