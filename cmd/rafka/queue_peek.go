@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,7 +11,6 @@ import (
 // waitingView is a message that waits.
 type waitingView struct {
 	recordView
-	DeliverAt string `json:"deliver_at,omitempty"` // RFC 3339, of a delayed message
 
 	record *kgo.Record
 }
@@ -72,7 +69,7 @@ func (q *queueCommand) peek(cmd *cobra.Command, topic, name string, count int) e
 	}
 	waiting := []waitingView{}
 	err = readLogs(ctx, cl, logs, func(r *kgo.Record) error {
-		waiting = append(waiting, waitingView{viewRecord(r).(recordView), deliverAtText(r), r})
+		waiting = append(waiting, waitingView{viewRecord(r).(recordView), r})
 		if len(waiting) == count {
 			return errEnough
 		}
@@ -86,23 +83,11 @@ func (q *queueCommand) peek(cmd *cobra.Command, topic, name string, count int) e
 	}
 	now := q.now()
 	return q.print(cmd.OutOrStdout(), waiting, func(t *table) {
-		t.row("PARTITION", "OFFSET", "AGE", "DELIVER-AT", "KEY", "VALUE")
+		t.row("PARTITION", "OFFSET", "AGE", "KEY", "VALUE")
 		for _, w := range waiting {
-			t.row(w.Partition, w.Offset, spanText(max(0, now.Sub(w.record.Timestamp))), orNone(w.DeliverAt), valueText(w.record.Key), valueText(w.record.Value))
+			t.row(w.Partition, w.Offset, spanText(max(0, now.Sub(w.record.Timestamp))), valueText(w.record.Key), valueText(w.record.Value))
 		}
 	})
-}
-
-// deliverAtText is the time that the message's header asks for; "" if there is none that can be read.
-func deliverAtText(r *kgo.Record) string {
-	for _, h := range r.Headers {
-		if h.Key == deliverAtHeader {
-			if ms, err := strconv.ParseInt(string(h.Value), 10, 64); err == nil {
-				return time.UnixMilli(ms).UTC().Format(time.RFC3339)
-			}
-		}
-	}
-	return ""
 }
 
 func orNone(s string) string {
