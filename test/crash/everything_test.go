@@ -35,7 +35,7 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
-	rounds := 2
+	rounds := 3
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}
