@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,7 @@ func topics(names ...string) (list []controller.NewTopic) {
 // recorder is a publisher that checks what it is told: deltas without gaps, images that fit, one call at a time.
 type recorder struct {
 	t      *testing.T
+	inside atomic.Bool // of Apply; not mu, which has takes too
 	mu     sync.Mutex
 	at     metadata.Offset
 	topics map[string]bool
@@ -64,10 +66,11 @@ type recorder struct {
 }
 
 func (r *recorder) Apply(img *metadata.Image, d *metadata.Delta) {
-	if !r.mu.TryLock() {
+	if !r.inside.CompareAndSwap(false, true) {
 		r.t.Error("two calls of Apply at a time")
-		return
 	}
+	defer r.inside.Store(false)
+	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.before != nil {
 		r.before()
