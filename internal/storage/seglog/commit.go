@@ -15,6 +15,8 @@ type committer struct {
 	d    *dir
 	wake chan struct{} // buffered by one
 
+	writing sync.Mutex // held by a round; taken before Log.mu
+
 	mu    sync.Mutex // leaf; guards queue
 	queue []*Log     // each at most once (Log.queued)
 	voids []void
@@ -96,7 +98,15 @@ func (c *committer) run(stop <-chan struct{}) {
 // maxFrameBytes bounds one write to the journal, so that a round stays short.
 const maxFrameBytes = 4 << 20
 
+// settle returns when no round is under way that had begun before. Not to be called with flushMu held: a round may wait for a flush.
+func (c *committer) settle() {
+	c.writing.Lock()
+	c.writing.Unlock() //nolint:staticcheck // the point is to have waited
+}
+
 func (c *committer) round(queue []*Log, voids []void) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	c.frame.reset()
 	c.targets = c.targets[:0]
 	sync := len(voids) > 0

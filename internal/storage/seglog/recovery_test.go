@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/storage"
@@ -258,5 +261,53 @@ func TestAFailedFsyncTakesTheDirectoryOffline(t *testing.T) {
 	}
 	if d := l.Bounds().Durable; d != 1 {
 		t.Fatalf("durable is %d, want 1", d)
+	}
+}
+
+// STO-4: an append that a flush made durable while the journal's frame with it was still on its way does not come back after a truncation.
+func TestTruncationOutlivesAFrameThatWasOnItsWay(t *testing.T) {
+	fsys := vfs.NewMem()
+	e := open(t, fsys, quiet())
+	l := openLog(t, e, "t", storage.Config{})
+	inSync, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	fsys.OnSync(func(path string) {
+		if strings.HasPrefix(filepath.Base(path), "journal-") { // made for this frame, which is not written yet
+			once.Do(func() { close(inSync); <-goOn })
+		}
+	})
+	put := func(b []byte) {
+		if _, err := l.Append(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(mkBatch(0, 3, 100, 1))
+	<-inSync
+	if err := l.flush(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- l.TruncateTo(1) }()
+	select {
+	case err := <-done: // too early
+		done <- err
+	case <-time.After(20 * time.Millisecond): // it waits
+	}
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	put(mkBatch(0, 1, 100, 2))
+	if err := l.Sync(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	crashed := fsys.Crash(nil, vfs.KeepAll)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, crashed, quiet())
+	defer e.Close()
+	if b := openLog(t, e, "t", storage.Config{}).Bounds(); b.End != 1 {
+		t.Fatalf("truncated to 0 and appended to 1, then recovered as %+v", b)
 	}
 }
