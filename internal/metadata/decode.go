@@ -40,23 +40,25 @@ func DecodeRecords(b []byte) ([]Record, error) {
 }
 
 func decodeRecord(k kind, v uint64, d *decoder) (Record, error) {
-	if v != version {
-		return nil, fmt.Errorf("type %d has version %d, known is %d: %w", k, v, version, ErrUnknownRecord)
+	if v < 1 || v > latestVersion(k) {
+		return nil, fmt.Errorf("type %d has version %d, known are those up to %d: %w", k, v, latestVersion(k), ErrUnknownRecord)
 	}
 	var r Record
 	switch k {
 	case kindTopic:
-		r = &TopicRecord{ID: d.uuid(), Name: d.string(), Internal: d.bool(), Partitions: d.runs()}
+		r = &TopicRecord{ID: d.uuid(), Name: d.string(), Internal: d.bool(), Partitions: d.runs(v)}
 	case kindPartitions:
-		r = &PartitionRecord{TopicID: d.uuid(), First: d.int32(), Runs: d.runs()}
+		r = &PartitionRecord{TopicID: d.uuid(), First: d.int32(), Runs: d.runs(v)}
 	case kindPartitionChange:
-		r = &PartitionChangeRecord{TopicID: d.uuid(), Partition: d.int32(), State: d.partition()}
+		r = &PartitionChangeRecord{TopicID: d.uuid(), Partition: d.int32(), State: d.partition(v)}
 	case kindRemoveTopic:
 		r = &RemoveTopicRecord{ID: d.uuid()}
 	case kindConfig:
 		r = d.config()
 	case kindBroker:
-		r = d.broker()
+		r = d.broker(v)
+	case kindRemoveBroker:
+		r = &RemoveBrokerRecord{ID: kafka.BrokerID(d.int32())}
 	case kindCluster:
 		r = &ClusterRecord{ID: d.string()}
 	case kindProducerIDs:
@@ -174,7 +176,7 @@ func (d *decoder) brokers() []kafka.BrokerID {
 	return ids
 }
 
-func (d *decoder) partition() Partition {
+func (d *decoder) partition(v uint64) Partition {
 	p := Partition{Replicas: d.brokers()}
 	p.ISR = p.Replicas
 	if d.bool() {
@@ -183,17 +185,20 @@ func (d *decoder) partition() Partition {
 	p.Leader = kafka.BrokerID(d.int32())
 	p.LeaderEpoch = kafka.LeaderEpoch(d.int32())
 	p.PartitionEpoch = d.int32()
+	if v > 1 {
+		p.ELR, p.Adding, p.Removing = d.brokers(), d.brokers(), d.brokers()
+	}
 	return p
 }
 
-func (d *decoder) runs() []PartitionRun {
+func (d *decoder) runs(v uint64) []PartitionRun {
 	n := d.count(6)
 	if n == 0 {
 		return nil
 	}
 	runs := make([]PartitionRun, n)
 	for i := range runs {
-		runs[i] = PartitionRun{Count: int32(d.ranged(1, MaxPartitions)), Partition: d.partition()}
+		runs[i] = PartitionRun{Count: int32(d.ranged(1, MaxPartitions)), Partition: d.partition(v)}
 	}
 	return runs
 }
@@ -212,13 +217,23 @@ func (d *decoder) config() *ConfigRecord {
 	return r
 }
 
-func (d *decoder) broker() *BrokerRecord {
+func (d *decoder) broker(v uint64) *BrokerRecord {
 	b := Broker{ID: kafka.BrokerID(d.int32()), Epoch: d.varint(), Rack: d.string(), Fenced: d.bool()}
 	if n := d.count(3); n > 0 {
 		b.Endpoints = make([]Endpoint, n)
 		for i := range b.Endpoints {
 			b.Endpoints[i] = Endpoint{Listener: d.string(), Host: d.string(), Port: int32(d.ranged(0, math.MaxUint16))}
 		}
+	}
+	if v > 1 {
+		b.Incarnation = d.uuid()
+		if n := d.count(1); n > 0 {
+			b.Peers = make([]string, n)
+			for i := range b.Peers {
+				b.Peers[i] = d.string()
+			}
+		}
+		b.ShuttingDown, b.Draining = d.bool(), d.bool()
 	}
 	return &BrokerRecord{Broker: b}
 }

@@ -21,6 +21,8 @@ func samples() []Record {
 	ids := []kafka.BrokerID{1, 2, 3}
 	healthy := Partition{Replicas: ids, ISR: ids, Leader: 1}
 	limping := Partition{Replicas: ids, ISR: ids[1:2], Leader: 2, LeaderEpoch: 300, PartitionEpoch: 7}
+	moving := limping
+	moving.ELR, moving.Adding, moving.Removing = ids[2:], ids[1:2], ids[:1]
 	return []Record{
 		&TopicRecord{ID: kafka.UUID{1, 2, 3}, Name: "orders", Partitions: []PartitionRun{{Count: 10_000, Partition: healthy}, {Count: 1, Partition: limping}}},
 		&TopicRecord{ID: kafka.UUID{4}, Name: "__consumer_offsets", Internal: true},
@@ -35,6 +37,12 @@ func samples() []Record {
 		&ProducerIDsRecord{Next: 3000},
 		&FeatureLevelRecord{Name: FeatureVersion, Level: 1},
 		&ControllerRecord{Controller: 1, Term: 12},
+		&TopicRecord{ID: kafka.UUID{5}, Name: "moving", Partitions: []PartitionRun{{Count: 3, Partition: moving}}},
+		&PartitionRecord{TopicID: kafka.UUID{5}, First: 3, Runs: []PartitionRun{{Count: 2, Partition: moving}}},
+		&PartitionChangeRecord{TopicID: kafka.UUID{5}, Partition: 1, State: moving},
+		&BrokerRecord{Broker: Broker{ID: 2, Epoch: 45, Incarnation: kafka.UUID{9, 9}, Peers: []string{"10.0.0.2:9094", "h:9094"}, ShuttingDown: true}},
+		&BrokerRecord{Broker: Broker{ID: 3, Epoch: 46, Draining: true}},
+		&RemoveBrokerRecord{ID: 3},
 	}
 }
 

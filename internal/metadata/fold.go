@@ -58,6 +58,8 @@ func (f *fold) apply(r Record) error {
 	case *BrokerRecord:
 		f.setBroker(r)
 		return nil
+	case *RemoveBrokerRecord:
+		return f.removeBroker(r)
 	case *ClusterRecord:
 		if f.img.ClusterID != "" && f.img.ClusterID != r.ID {
 			return fmt.Errorf("cluster %q cannot become %q: %w", f.img.ClusterID, r.ID, ErrConflict)
@@ -128,15 +130,30 @@ func (f *fold) dropConfigs(resource Resource) {
 	delete(f.img.Configs, resource)
 }
 
-func (f *fold) setBroker(r *BrokerRecord) {
-	if !f.ownsBrokers {
-		f.ownsBrokers = true
-		f.img.Brokers = maps.Clone(f.img.Brokers)
-		if f.img.Brokers == nil {
-			f.img.Brokers = map[kafka.BrokerID]*Broker{}
-		}
-		f.brokers = map[kafka.BrokerID]struct{}{}
+func (f *fold) ownBrokers() {
+	if f.ownsBrokers {
+		return
 	}
+	f.ownsBrokers = true
+	f.img.Brokers = maps.Clone(f.img.Brokers)
+	if f.img.Brokers == nil {
+		f.img.Brokers = map[kafka.BrokerID]*Broker{}
+	}
+	f.brokers = map[kafka.BrokerID]struct{}{}
+}
+
+func (f *fold) removeBroker(r *RemoveBrokerRecord) error {
+	if f.img.Brokers[r.ID] == nil {
+		return fmt.Errorf("broker %d is not registered: %w", r.ID, ErrConflict)
+	}
+	f.ownBrokers()
+	delete(f.img.Brokers, r.ID)
+	f.brokers[r.ID] = struct{}{}
+	return nil
+}
+
+func (f *fold) setBroker(r *BrokerRecord) {
+	f.ownBrokers()
 	b := r.Broker
 	f.img.Brokers[b.ID] = &b
 	f.brokers[b.ID] = struct{}{}

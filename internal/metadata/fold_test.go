@@ -252,8 +252,8 @@ func TestNilTopicsAreEmpty(t *testing.T) {
 func TestFoldCopiesLittle(t *testing.T) {
 	run := []PartitionRun{{Count: 10_000, Partition: Partition{Replicas: []kafka.BrokerID{1}, ISR: []kafka.BrokerID{1}, Leader: 1}}}
 	create := []Record{&TopicRecord{ID: kafka.UUID{1}, Name: "big", Partitions: run}}
-	if got := allocated(func() { _, _, _ = Fold(Empty(), create) }); got > 10_000*100 {
-		t.Errorf("a topic of 10,000 partitions takes %d bytes, want at most 100 a partition", got)
+	if got := allocated(func() { _, _, _ = Fold(Empty(), create) }); got > 10_000*140 {
+		t.Errorf("a topic of 10,000 partitions takes %d bytes, want at most 140 a partition", got)
 	}
 	if size := len(AppendRecords(nil, create)); size > 64 {
 		t.Errorf("its record takes %d bytes", size)

@@ -181,8 +181,3 @@ func share(seen map[string][]kafka.BrokerID, ids []kafka.BrokerID) []kafka.Broke
 	seen[string(key)] = ids
 	return ids
 }
-
-func (r PartitionRun) equal(p Partition) bool {
-	return r.Leader == p.Leader && r.LeaderEpoch == p.LeaderEpoch && r.PartitionEpoch == p.PartitionEpoch &&
-		slices.Equal(r.Replicas, p.Replicas) && slices.Equal(r.ISR, p.ISR)
-}

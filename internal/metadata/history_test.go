@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -58,8 +59,17 @@ func (h *history) record() Record {
 		for range h.rng.IntN(3) {
 			b.Endpoints = append(b.Endpoints, Endpoint{Listener: h.word(), Host: h.word(), Port: int32(h.rng.IntN(65536))})
 		}
+		if h.rng.IntN(2) == 0 {
+			b.Incarnation, b.Peers, b.ShuttingDown, b.Draining = h.uuid(), []string{h.word()}, h.rng.IntN(2) == 0, h.rng.IntN(2) == 0
+		}
 		h.brokers[b.ID] = b
 		return &BrokerRecord{Broker: b}
+	case 8:
+		if len(h.brokers) > 0 {
+			id := slices.Min(slices.Collect(maps.Keys(h.brokers)))
+			delete(h.brokers, id)
+			return &RemoveBrokerRecord{ID: id}
+		}
 	case 4:
 		h.next += kafka.ProducerID(h.rng.IntN(2000))
 		return &ProducerIDsRecord{Next: h.next}
@@ -109,6 +119,13 @@ func (h *history) changePartition(t *Topic) Record {
 	p.Leader = p.ISR[0]
 	p.LeaderEpoch += kafka.LeaderEpoch(h.rng.IntN(2))
 	p.PartitionEpoch++
+	p.ELR, p.Adding, p.Removing = nil, nil, nil
+	if h.rng.IntN(2) == 0 {
+		p.ELR = p.Replicas[len(p.ISR):]
+	}
+	if h.rng.IntN(2) == 0 {
+		p.Adding, p.Removing = p.Replicas[:1], p.Replicas[1:]
+	}
 	t.Partitions[i] = p
 	return &PartitionChangeRecord{TopicID: t.ID, Partition: int32(i), State: p}
 }

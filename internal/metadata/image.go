@@ -25,10 +25,18 @@ type Image struct {
 // Broker is a registered broker.
 type Broker struct {
 	ID        kafka.BrokerID
-	Epoch     int64
+	Epoch     int64 // of the registration; rises with each
 	Rack      string
 	Endpoints []Endpoint
-	Fenced    bool
+	Fenced    bool // leads nothing and is in sync with nothing until it has caught up with the metadata
+	// Incarnation is the process that registered: a broker that comes back under its id has another. Zero on a cluster of one.
+	Incarnation kafka.UUID
+	// Peers are the addresses, HOST:PORT, at which other brokers reach it, the preferred one first. None on a cluster of one.
+	Peers []string
+	// ShuttingDown: it has asked to stop and gets no new leaderships.
+	ShuttingDown bool
+	// Draining: its replicas are to move to others (rafka cluster drain) and it gets no new ones.
+	Draining bool
 }
 
 // Endpoint is where clients reach a broker.

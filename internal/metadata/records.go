@@ -6,7 +6,7 @@ import "github.com/rafka-io/rafka/internal/kafka"
 // described in docs/format/metadata.md. A Record handed to Fold or to a store is not written to afterwards.
 type Record interface {
 	kind() kind
-	append(dst []byte) []byte
+	append(dst []byte, version uint64) []byte
 }
 
 // kind is the number of a record type on disk. Numbers are never reused.
@@ -23,6 +23,7 @@ const (
 	kindProducerIDs     kind = 8
 	kindFeatureLevel    kind = 9
 	kindController      kind = 10
+	kindRemoveBroker    kind = 11
 )
 
 // TopicRecord creates a topic with all its partitions.
@@ -70,6 +71,11 @@ type BrokerRecord struct {
 	Broker Broker
 }
 
+// RemoveBrokerRecord forgets a broker. No partition has a replica there any more.
+type RemoveBrokerRecord struct {
+	ID kafka.BrokerID
+}
+
 // ClusterRecord names the cluster, once and for all.
 type ClusterRecord struct {
 	ID string
@@ -98,6 +104,7 @@ func (*PartitionChangeRecord) kind() kind { return kindPartitionChange }
 func (*RemoveTopicRecord) kind() kind     { return kindRemoveTopic }
 func (*ConfigRecord) kind() kind          { return kindConfig }
 func (*BrokerRecord) kind() kind          { return kindBroker }
+func (*RemoveBrokerRecord) kind() kind    { return kindRemoveBroker }
 func (*ClusterRecord) kind() kind         { return kindCluster }
 func (*ProducerIDsRecord) kind() kind     { return kindProducerIDs }
 func (*FeatureLevelRecord) kind() kind    { return kindFeatureLevel }
@@ -107,7 +114,7 @@ func (*ControllerRecord) kind() kind      { return kindController }
 func Runs(partitions []Partition) []PartitionRun {
 	var runs []PartitionRun
 	for _, p := range partitions {
-		if n := len(runs); n > 0 && runs[n-1].equal(p) {
+		if n := len(runs); n > 0 && runs[n-1].Partition.equal(&p) {
 			runs[n-1].Count++
 			continue
 		}

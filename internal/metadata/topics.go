@@ -30,13 +30,27 @@ type Topic struct {
 	Partitions []Partition // by index
 }
 
-// Partition is where a partition lives. Partitions with equal replicas share one slice, so neither slice may be written to.
+// Partition is where a partition lives. Partitions with equal replicas share one slice, so no slice in it may be written to.
 type Partition struct {
 	Replicas       []kafka.BrokerID
 	ISR            []kafka.BrokerID
 	Leader         kafka.BrokerID // NoBroker: none
 	LeaderEpoch    kafka.LeaderEpoch
 	PartitionEpoch int32
+	// ELR are the eligible leader replicas (KIP-966): not in sync now, but they have everything up to the high watermark of the time when
+	// they were last, because the watermark has not moved since. None is in ISR.
+	ELR []kafka.BrokerID
+	// Adding and Removing are replicas that a reassignment under way brings and takes; both are in Replicas.
+	Adding, Removing []kafka.BrokerID
+}
+
+// Reassigning reports whether a reassignment is under way.
+func (p *Partition) Reassigning() bool { return len(p.Adding)+len(p.Removing) > 0 }
+
+func (p *Partition) equal(q *Partition) bool {
+	return p.Leader == q.Leader && p.LeaderEpoch == q.LeaderEpoch && p.PartitionEpoch == q.PartitionEpoch &&
+		slices.Equal(p.Replicas, q.Replicas) && slices.Equal(p.ISR, q.ISR) && slices.Equal(p.ELR, q.ELR) &&
+		slices.Equal(p.Adding, q.Adding) && slices.Equal(p.Removing, q.Removing)
 }
 
 // ByName returns the topic of that name, or nil.
