@@ -91,7 +91,7 @@ func TestAssignKeepsItsPromisesWhileGroupsChange(t *testing.T) {
 	for i := range 400 {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		members, sources, opts := draw(r)
-		for range 6 {
+		for round := range 6 {
 			got := Assign(members, sources, opts)
 			check(t, members, sources, opts, got)
 			// GRP-5: the order in which they come does not matter.
@@ -135,7 +135,7 @@ func TestAssignKeepsItsPromisesWhileGroupsChange(t *testing.T) {
 					members = slices.Delete(members, 0, 1)
 				}
 			case 1:
-				members = append(members, Member{ID: fmt.Sprintf("n%d", r.IntN(1000)), Process: fmt.Sprintf("p%d", r.IntN(5))})
+				members = append(members, Member{ID: fmt.Sprintf("n%d-%d", r.IntN(1000), round), Process: fmt.Sprintf("p%d", r.IntN(5))})
 			case 2:
 				if len(sources) > 0 {
 					sources[0].Tasks = int32(1 + r.IntN(9))
