@@ -52,7 +52,7 @@ func (l *Log) readSegment(from kafka.Offset, lim storage.ReadLimit) (*extent, er
 			return nil, err
 		}
 		if v.index == nil {
-			if err := l.completeIndex(v.s, !distrust); err != nil {
+			if err := l.completeIndex(v.s, !distrust); err != nil && !l.changedSince(v) { // else cut or trimmed since we looked
 				return nil, err
 			}
 			continue
