@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,7 +78,18 @@ func loadConfig(o serveOptions) (*config.Static, []config.Notice, error) {
 	if o.logLevel != "" {
 		flag("rafka.log.level", o.logLevel)
 	}
-	for key, addr := range map[string]*string{"rafka.kafka.address": o.kafkaAddr, "rafka.http.address": o.httpAddr, "rafka.grpc.address": o.grpcAddr} {
+	if o.nodeID >= 0 {
+		flag("node.id", strconv.Itoa(o.nodeID))
+	}
+	if len(o.join) > 0 {
+		flag("rafka.join", strings.Join(o.join, ","))
+	}
+	if o.expect >= 0 {
+		flag("rafka.bootstrap.expect", strconv.Itoa(o.expect))
+	}
+	for key, addr := range map[string]*string{
+		"rafka.kafka.address": o.kafkaAddr, "rafka.http.address": o.httpAddr, "rafka.grpc.address": o.grpcAddr, "rafka.peer.address": o.peerAddr,
+	} {
 		if addr != nil {
 			flag(key, *addr)
 		}
