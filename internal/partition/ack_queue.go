@@ -1,13 +1,14 @@
 package partition
 
 import (
+	"math"
 	"slices"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
 // ackQueue holds the appends that are not yet committed, in the order of their offsets. It is guarded by the lock of waiting. Its
-// length is bounded by the bytes that an engine lets wait for the disk.
+// length is bounded by the bytes that an engine lets wait for the disk; where followers are waited for, by the requests that wait, and by mostUnwaited.
 type ackQueue struct {
 	entries []ackEntry // entries[head:] are waiting
 	head    int
@@ -24,6 +25,13 @@ type ackEntry struct {
 // keptEntries is how many entries an empty queue keeps room for.
 const keptEntries = 256
 
+// mostUnwaited is how many entries for which nobody waits are kept apart. Where the high watermark stands still, because too few replicas are in sync, and
+// acks=1 goes on, they are put together beyond that: who waits for their bytes then waits until all of them are committed.
+const mostUnwaited = 1 << 14
+
+// isEmpty reports whether nothing waits.
+func (q *ackQueue) isEmpty() bool { return q.head == len(q.entries) }
+
 // push puts e in its place, which is the end unless it is a repeat of an earlier batch.
 func (q *ackQueue) push(e ackEntry) {
 	// Moving what waits to the front costs as much as what waits, so it must free as much.
@@ -33,6 +41,11 @@ func (q *ackQueue) push(e ackEntry) {
 		q.entries, q.head = q.entries[:n], 0
 	}
 	at := len(q.entries)
+	if at-q.head >= mostUnwaited && e.waiter == nil && e.next > q.entries[at-1].next && q.entries[at-1].waiter == nil {
+		last := &q.entries[at-1]
+		last.next, last.bytes = e.next, int32(min(int64(last.bytes)+int64(e.bytes), math.MaxInt32))
+		return
+	}
 	for at > q.head && q.entries[at-1].next > e.next {
 		at--
 	}

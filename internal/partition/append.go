@@ -13,9 +13,9 @@ type Append struct {
 	// Records is one batch as the producer sent it. It is borrowed, and base offset, leader epoch and (LogAppendTime) timestamps are
 	// written into it.
 	Records record.Batches
-	// AllReplicas asks for acks=-1: enough replicas must be in sync.
+	// AllReplicas asks for acks=-1: enough replicas must be in sync, and Waiter is told when all of them have the batch.
 	AllReplicas bool
-	// Waiter is told when the batch is committed; nil: nobody waits. It is told with Slot.
+	// Waiter is told when the batch is committed, or without AllReplicas when it is durable here; nil: nobody waits. It is told with Slot.
 	Waiter *AckWaiter
 	Slot   int32
 	// Guard of GuardTxn, for a batch that begins a transaction which its coordinator knows.
@@ -73,6 +73,7 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 	if err != nil {
 		return Appended{}, err
 	}
+	waits := ack{waiter: a.Waiter, slot: a.Slot, own: !a.AllReplicas}
 	if h.ProducerID >= 0 {
 		repeat, isRepeat, err := p.producers.check(&h)
 		if err != nil {
@@ -83,7 +84,7 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 			if result.AppendTime != kafka.NoTimestamp {
 				result.AppendTime = repeat.timestamp
 			}
-			p.queueLocked(l, repeat.next(), 0, a.Waiter, a.Slot)
+			p.queueLocked(l, repeat.next(), 0, waits)
 			return result, nil
 		}
 		if err := p.producers.checkTxn(&h, a.Guard, true); err != nil {
@@ -95,7 +96,7 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 			return Appended{}, err
 		}
 	}
-	result.Base, err = p.writeLocked(l, s, role, batch, &h, nil, now, a.Waiter, a.Slot)
+	result.Base, err = p.writeLocked(l, s, role, batch, &h, nil, now, waits)
 	if err == nil && held != nil {
 		p.heldLocked(l, s, role, held, result.Base, now)
 	}
@@ -105,18 +106,23 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 // mayAppend returns the role if it allows an append. mu is held, so that it stays so (PAR-1).
 func (p *Partition) mayAppend(s *Settings, allReplicas bool) (*Role, error) {
 	role, err := p.leader(kafka.NoEpoch)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case !p.leased():
+		return nil, errDeposed
+	case !p.loaded.Load():
+		return nil, errCutting // after a load of before
 	}
-	if least := role.NeededInSync(s.MinISR); allReplicas && role.ISR < least {
-		return nil, kafka.Errorf(kafka.NotEnoughReplicas, "%s has %d replicas in sync, min.insync.replicas is %d", p.id, role.ISR, least)
+	if least := role.NeededInSync(s.MinISR); allReplicas && len(role.ISR) < least {
+		return nil, kafka.Errorf(kafka.NotEnoughReplicas, "%s has %d replicas in sync, min.insync.replicas is %d", p.id, len(role.ISR), least)
 	}
 	return role, nil
 }
 
 // writeLocked appends a batch that was checked, of which h is the header, and takes it into what is known; marker is what it says if it is
 // the marker of a transaction. It returns the base offset. mu is held. Nothing of the batch is remembered if it fails.
-func (p *Partition) writeLocked(l *openLog, s *Settings, role *Role, batch record.Batches, h *record.Header, marker *record.EndTxnMarker, now time.Time, w *AckWaiter, slot int32) (kafka.Offset, error) {
+func (p *Partition) writeLocked(l *openLog, s *Settings, role *Role, batch record.Batches, h *record.Header, marker *record.EndTxnMarker, now time.Time, waits ack) (kafka.Offset, error) {
 	if err := p.rollIfDueLocked(l, s, now); err != nil {
 		return kafka.NoOffset, err
 	}
@@ -132,10 +138,6 @@ func (p *Partition) writeLocked(l *openLog, s *Settings, role *Role, batch recor
 		}
 		return kafka.NoOffset, offline(p.id, err)
 	}
-	if e := p.epochs.Load(); e.latest() < role.Epoch {
-		next := e.assign(role.Epoch, span.First)
-		p.epochs.Store(&next)
-	}
 	if h.ProducerID >= 0 {
 		evicted := p.producers.evicted
 		ms := kafka.Timestamp(now.UnixMilli())
@@ -150,7 +152,7 @@ func (p *Partition) writeLocked(l *openLog, s *Settings, role *Role, batch recor
 	}
 	p.end = span.Next
 	p.unsaved.Add(int64(span.Bytes))
-	p.queueLocked(l, span.Next, span.Bytes, w, slot)
+	p.queueLocked(l, span.Next, span.Bytes, waits)
 	p.stats.MessagesIn.Add(int64(h.Records))
 	p.stats.BytesIn.Add(int64(span.Bytes))
 	return span.First, nil
@@ -158,7 +160,7 @@ func (p *Partition) writeLocked(l *openLog, s *Settings, role *Role, batch recor
 
 // settleLocked lets the last stable offset move to where the open transactions let it, after one has ended (nil: was not begun after all).
 func (p *Partition) settleLocked(ended *endedTxn) {
-	p.producers.committed(p.HighWatermark())
+	p.producers.committed(p.firm())
 	p.publishAbortedLocked()
 	open := p.producers.firstOpen()
 	p.restabilize(func(s *stability) {

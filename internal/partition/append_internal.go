@@ -44,7 +44,7 @@ func (p *Partition) AppendInternal(batch record.Batches, epoch kafka.LeaderEpoch
 			return kafka.NoOffset, err
 		}
 	}
-	if _, err := p.writeLocked(l, s, role, batch, &h, marker, now, nil, 0); err != nil {
+	if _, err := p.writeLocked(l, s, role, batch, &h, marker, now, ack{}); err != nil {
 		return kafka.NoOffset, err
 	}
 	return p.end, nil

@@ -55,9 +55,9 @@ func (p *Partition) AppendMarker(m Marker, now time.Time) error {
 	}
 	if !needed {
 		p.producers.guards.drop(m.Producer)
-		p.queueLocked(l, p.end, 0, m.Waiter, m.Slot)
+		p.queueLocked(l, p.end, 0, ack{waiter: m.Waiter, slot: m.Slot})
 		return nil
 	}
-	_, err = p.writeLocked(l, s, role, batch, &h, &end, now, m.Waiter, m.Slot)
+	_, err = p.writeLocked(l, s, role, batch, &h, &end, now, ack{waiter: m.Waiter, slot: m.Slot})
 	return err
 }

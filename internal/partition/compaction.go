@@ -59,6 +59,9 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 	err = p.checkpointBelowLocked(ctx, work.To)
 	stale := p.stale
 	p.maintenance.Unlock()
+	if errors.Is(err, errUncommitted) {
+		return compact.Result{}, false, nil // another time
+	}
 	if err != nil || stale {
 		return compact.Result{}, false, err
 	}
@@ -68,6 +71,9 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 		Pace: func(int) error {
 			if gone := p.role.Load().Gone; gone != nil {
 				return gone
+			}
+			if p.cuts.Load() > 0 {
+				return errCutting
 			}
 			return ctx.Err()
 		},
@@ -80,6 +86,9 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 	if result.FirstDirty > state.FirstDirty && p.role.Load().Gone == nil {
 		p.cleaning.firstDirty = result.FirstDirty
 		err = errors.Join(err, l.Sidecar().Put(compactedBlob, encodeCompacted(result.FirstDirty)))
+	}
+	if errors.Is(err, errCutting) {
+		return result, true, nil
 	}
 	if err != nil {
 		return result, true, fmt.Errorf("compact %s: %w", p.id, err)
@@ -106,19 +115,28 @@ func (p *Partition) compactable() (*openLog, storage.Segmented, error) {
 	if waiting {
 		return nil, nil, nil // from a time before the topic was compacted; until they are released
 	}
-	if !p.cleaning.known {
-		blob, err := l.Sidecar().Get(compactedBlob)
-		switch {
-		case err == nil && len(blob) == compactedBytes && blob[0] == compactedVersion:
-			p.cleaning.firstDirty = kafka.Offset(binary.BigEndian.Uint64(blob[1:]))
-		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, storage.ErrDamaged):
-			// All of it counts as dirty: compacting again what was compacted does no harm.
-		default:
-			return nil, nil, p.readFailed(err)
-		}
-		p.cleaning.known = true
+	if err := p.recallCompacted(l); err != nil {
+		return nil, nil, err
 	}
 	return l, segmented, nil
+}
+
+// recallCompacted reads how far the log is compacted. compacting is held.
+func (p *Partition) recallCompacted(l *openLog) error {
+	if p.cleaning.known {
+		return nil
+	}
+	blob, err := l.Sidecar().Get(compactedBlob)
+	switch {
+	case err == nil && len(blob) == compactedBytes && blob[0] == compactedVersion:
+		p.cleaning.firstDirty = kafka.Offset(binary.BigEndian.Uint64(blob[1:]))
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, storage.ErrDamaged):
+		// All of it counts as dirty: compacting again what was compacted does no harm.
+	default:
+		return p.readFailed(err)
+	}
+	p.cleaning.known = true
+	return nil
 }
 
 func encodeCompacted(firstDirty kafka.Offset) []byte {
@@ -146,6 +164,7 @@ func (p *Partition) forgetAborted(markers []kafka.Offset) {
 	p.producers.aborted = p.producers.aborted.without(markers)
 	p.publishAbortedLocked()
 	p.stale = true
+	p.keep(nil)
 }
 
 // activeProducers tells compaction what must stay of producers that may still write (CMP-4).

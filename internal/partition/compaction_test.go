@@ -26,7 +26,7 @@ func compacted(engine storage.Engine) *Partition {
 	s.Rules.RequireKeys = true
 	id := storage.ID{TopicPartition: kafka.TopicPartition{Topic: "c"}, TopicID: kafka.UUID{1}}
 	p := New(id, &Host{Engine: engine, Logger: slog.New(slog.DiscardHandler), Now: time.Now}, s, &Stats{})
-	p.SetRole(Role{IsLeader: true, ISR: 1})
+	p.SetRole(Role{IsLeader: true, ISR: alone})
 	return p
 }
 
@@ -59,7 +59,7 @@ func keyed(t testing.TB, pid kafka.ProducerID, seq kafka.Sequence, key, value st
 func contents(t testing.TB, p *Partition) (latest map[string]string, records int) {
 	latest = map[string]string{}
 	for at := p.LogStart(); ; {
-		r, err := p.Read(ReadRequest{From: at, MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+		r, err := p.Read(ReadRequest{From: at, MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 		if err != nil {
 			t.Fatal(err)
 		}

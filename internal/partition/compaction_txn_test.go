@@ -103,7 +103,7 @@ func (k *keyedTxns) check() {
 	k.Helper()
 	read := map[kafka.Offset]string{}
 	for from := k.p.LogStart(); ; {
-		r, err := k.p.Read(ReadRequest{From: from, MaxBytes: 100 + k.dice.IntN(2000), AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Isolation: ReadCommitted})
+		r, err := k.p.Read(ReadRequest{From: from, MaxBytes: 100 + k.dice.IntN(2000), AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: ReadCommitted})
 		if err != nil {
 			k.Fatal(err)
 		}

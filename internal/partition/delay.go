@@ -162,6 +162,13 @@ func (d *delays) forget(r waitingRecord, by kafka.Offset) {
 	}
 }
 
+// forgetUndone keeps only so many of those, the latest.
+func (d *delays) forgetUndone(most int) {
+	if n := len(d.undone) - most; n > 0 {
+		d.undone = append(d.undone[:0], d.undone[n:]...)
+	}
+}
+
 // deletedBy stands in gone for the batch that took a record out, of one that was deleted.
 const deletedBy kafka.Offset = -3
 

@@ -143,11 +143,11 @@ func released(s *Settings, recs []heldRecord, now kafka.Timestamp) (record.Batch
 // releaseLocked appends a batch of released records. mu is held.
 func (p *Partition) releaseLocked(l *openLog, s *Settings, role *Role, batch record.Batches, recs []heldRecord, now time.Time) error {
 	h, _ := record.ParseHeader(batch)
-	base, err := p.writeLocked(l, s, role, batch, &h, nil, now, nil, 0)
+	base, err := p.writeLocked(l, s, role, batch, &h, nil, now, ack{})
 	if err != nil {
 		return err
 	}
-	p.delays.committed(p.HighWatermark())
+	p.delays.committed(p.firm())
 	for i := range recs {
 		p.delays.take(recs[i].offset, base)
 	}

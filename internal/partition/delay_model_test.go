@@ -155,7 +155,7 @@ func (o *delayOracle) checkpoint() {
 func (o *delayOracle) restart() {
 	o.epoch++
 	o.start()
-	o.SetRole(Role{IsLeader: true, Epoch: o.epoch, ISR: 1, Replicas: 1})
+	o.SetRole(Role{IsLeader: true, Epoch: o.epoch, ISR: alone, Replicas: alone})
 	if _, err := o.load(); err != nil {
 		o.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // moveDelayed appends what waits below an offset anew, at the end of the log and as something that waits, because the log below that offset is about
-// to be deleted. It waits until that is durable, and until what was released from there is: a crash that lost that would need the log again.
+// to be deleted. It waits until that is durable and committed, and until what was released from there is: who lost that would need the log again.
 // maintenance is held.
 func (p *Partition) moveDelayed(ctx context.Context, l *openLog, before kafka.Offset, now time.Time) error {
 	if _, err := p.load(); err != nil {
@@ -26,7 +26,7 @@ func (p *Partition) moveDelayed(ctx context.Context, l *openLog, before kafka.Of
 			list = append(list, r)
 		}
 	}
-	unsettled := p.delays.unsettled(p.HighWatermark()) < before
+	unsettled := p.delays.unsettled(p.firm()) < before
 	p.mu.Unlock()
 	if len(list) == 0 && !unsettled {
 		return nil
@@ -62,6 +62,9 @@ func (p *Partition) moveDelayed(ctx context.Context, l *openLog, before kafka.Of
 	defer cancel()
 	if err := l.Sync(soon, end); err != nil {
 		return offline(p.id, err)
+	}
+	if p.waitsForOthers() && !p.awaitCommitted(ctx, end) {
+		return errUncommitted
 	}
 	return nil
 }
@@ -110,11 +113,11 @@ func (p *Partition) moveSome(l *openLog, list []waitingRecord, now time.Time) er
 	if err != nil {
 		return err
 	}
-	base, err := p.writeLocked(l, s, role, batch, &h, nil, now, nil, 0)
+	base, err := p.writeLocked(l, s, role, batch, &h, nil, now, ack{})
 	if err != nil {
 		return err
 	}
-	p.delays.committed(p.HighWatermark())
+	p.delays.committed(p.firm())
 	p.delays.hold(&held, base)
 	return nil
 }
@@ -124,7 +127,7 @@ func (p *Partition) moveSome(l *openLog, list []waitingRecord, now time.Time) er
 // released: which is at most retention.ms later.
 func (p *Partition) keepDelayed(ctx context.Context, l *openLog, upto kafka.Offset, bytes int64, now time.Time) (kafka.Offset, error) {
 	p.mu.Lock()
-	oldest, waiting := p.delays.unsettled(p.HighWatermark()), int64(0)
+	oldest, waiting := p.delays.unsettled(p.firm()), int64(0)
 	for r := range p.delays.all {
 		oldest = min(oldest, r.offset)
 		if r.offset < upto {

@@ -103,7 +103,7 @@ const (
 
 // encodeDelaysLocked is the snapshot of what waited when the log ended at an offset; nil if nothing did and nobody has to be told. mu is held.
 func (p *Partition) encodeDelaysLocked(end kafka.Offset) []byte {
-	p.delays.committed(p.HighWatermark())
+	p.delays.committed(p.firm())
 	if p.delays.len() == 0 && len(p.delays.undone) == 0 && p.savedDelays != delaysSaved {
 		return nil
 	}

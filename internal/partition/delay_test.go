@@ -43,7 +43,7 @@ func batchOf(o record.BatchOptions, recs ...record.Record) record.Batches {
 // seen are the records that a consumer gets.
 func (b *bench) seen() (all []record.Record) {
 	b.Helper()
-	r, err := b.Read(ReadRequest{From: b.LogStart(), MaxBytes: 1 << 30, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	r, err := b.Read(ReadRequest{From: b.LogStart(), MaxBytes: 1 << 30, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package partition
 import (
 	"sync"
 
+	"github.com/rafka-io/rafka/internal/isr"
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
@@ -10,15 +11,44 @@ import (
 // is released, so that a thousand waiting consumers do not hold up the producers (PAR-6).
 type waiting struct {
 	sync.Mutex
-	durable   kafka.Offset // everything below is durable here
-	stability stability
-	acks      ackQueue
-	fetches   fetchList
+	durable    kafka.Offset // everything below is durable here
+	replicated bool         // there are other replicas, so that what is durable here is not yet committed
+	isr        *isr.Leader  // of a leader with followers
+	stability  stability
+	acks       ackQueue // for the high watermark
+	own        ackQueue // for what is durable here: acks=1 where there are followers
+	fetches    fetchList
 }
 
-// committedLocked is where the high watermark may be: the smallest log end, as far as it is durable, over the in-sync replicas. This
-// replica is the only one.
-func (w *waiting) committedLocked() kafka.Offset { return w.durable }
+// committedLocked is where the high watermark may be: the smallest log end, as far as it is durable, over the in-sync replicas. A follower knows
+// only what its leader says. A leader that may be deposed moves nothing: it could be the last one to believe in its ISR.
+func (p *Partition) committedLocked() kafka.Offset {
+	w := &p.waiting
+	switch {
+	case !w.replicated:
+		return w.durable
+	case w.isr == nil || len(p.role.Load().ELR) > 0 || !p.leased():
+		return p.HighWatermark()
+	}
+	return w.isr.HighWatermark(w.durable, p.settings.Load().MinISR, p.host.Now())
+}
+
+// waitsForOthers reports whether there are other replicas, so that what is durable here is not yet committed.
+func (p *Partition) waitsForOthers() bool {
+	p.waiting.Lock()
+	defer p.waiting.Unlock()
+	return p.waiting.replicated
+}
+
+// firm is the offset below which neither a crash of this node nor a cut takes anything away: it is committed, and durable here.
+func (p *Partition) firm() kafka.Offset {
+	p.waiting.Lock()
+	defer p.waiting.Unlock()
+	if p.waiting.replicated {
+		return min(p.HighWatermark(), p.waiting.durable)
+	}
+	return p.HighWatermark()
+}
 
 // ackChunk is how many appends are completed between two holds of the lock.
 const ackChunk = 64
@@ -28,32 +58,40 @@ func (p *Partition) durableUpto(durable kafka.Offset) {
 	w := &p.waiting
 	w.Lock()
 	w.durable = max(w.durable, durable)
-	hw := w.committedLocked()
+	p.advanceAndUnlock()
+}
+
+// advance moves the high watermark to where it may be, after something else than what is durable here has changed.
+func (p *Partition) advance() {
+	p.waiting.Lock()
+	p.advanceAndUnlock()
+}
+
+// advanceAndUnlock moves the high watermark to where it may be, and completes what that commits. The lock of waiting is held, and released.
+func (p *Partition) advanceAndUnlock() {
+	w := &p.waiting
+	if !w.own.isEmpty() {
+		p.completeLocked(&w.own, w.durable)
+	}
+	hw := p.committedLocked()
 	if hw <= p.HighWatermark() {
 		w.Unlock()
 		return
 	}
+	p.raiseAndUnlock(hw)
+}
+
+// raiseAndUnlock raises the high watermark to hw, completes what that commits and wakes who waits for it. The lock of waiting is held, and released.
+func (p *Partition) raiseAndUnlock(hw kafka.Offset) {
+	w := &p.waiting
 	p.watermark.Store(int64(hw))
-	raised := p.raiseStableLocked()
-	var done [ackChunk]ackEntry
-	bytes := 0
-	for {
-		n, size := w.acks.pop(hw, done[:])
-		bytes += size
-		if n == 0 {
-			break
-		}
-		w.Unlock()
-		for i := range done[:n] {
-			if done[i].waiter != nil {
-				done[i].waiter.complete()
-			}
-		}
-		w.Lock()
+	if w.isr != nil {
+		w.isr.Known(hw)
 	}
+	raised := p.raiseStableLocked()
 	// An append enters the queue after the engine has it and may find itself committed already; its bytes are told then. So the
 	// watermark counts for a byte even if no bytes are known.
-	bytes = max(bytes, 1)
+	bytes := max(p.completeLocked(&w.acks, hw), 1)
 	var room [16]*FetchWaiter
 	woken := p.readableLocked(bytes, raised, room[:0])
 	w.Unlock()
@@ -63,37 +101,82 @@ func (p *Partition) durableUpto(durable kafka.Offset) {
 	}
 }
 
-// queueLocked enters an append into the queue, or completes it at once if it is committed. w is nil if nobody waits. The append lock is
-// held, so that SetRole, which takes it before it fails the waiters, misses none.
-func (p *Partition) queueLocked(l *openLog, next kafka.Offset, bytes int, w *AckWaiter, slot int32) {
-	if w == nil && bytes == 0 {
+// completeLocked completes the appends of a queue up to an offset, and returns their bytes. The lock of waiting is held, but for moments between.
+func (p *Partition) completeLocked(q *ackQueue, upto kafka.Offset) (bytes int) {
+	w := &p.waiting
+	var done [ackChunk]ackEntry
+	for {
+		n, size := q.pop(upto, done[:])
+		if n == 0 {
+			return bytes
+		}
+		bytes += size
+		w.Unlock()
+		for i := range done[:n] {
+			if done[i].waiter != nil {
+				done[i].waiter.complete()
+			}
+		}
+		w.Lock()
+	}
+}
+
+// ack says who waits for an append; the zero value: nobody.
+type ack struct {
+	waiter *AckWaiter
+	slot   int32
+	own    bool // for what is durable here only (acks=1), not for the in-sync replicas
+}
+
+// queueLocked enters an append into the queue, or completes it at once if it is committed, and wakes the followers that wait for it. The append lock
+// is held, so that SetRole, which takes it before it fails the waiters, misses none.
+func (p *Partition) queueLocked(l *openLog, next kafka.Offset, bytes int, a ack) {
+	if a.waiter == nil && bytes == 0 {
 		return
 	}
-	if w != nil {
-		w.missing.Add(1)
+	if a.waiter != nil {
+		a.waiter.missing.Add(1)
 	}
 	q := &p.waiting
 	q.Lock()
 	if err := l.failed.Load(); err != nil {
 		q.Unlock()
-		if w != nil {
-			w.fail(slot, *err)
+		if a.waiter != nil {
+			a.waiter.fail(a.slot, *err)
 		}
-		return
-	}
-	if next > p.HighWatermark() {
-		q.acks.push(ackEntry{next: next, waiter: w, slot: slot, bytes: int32(bytes)})
-		q.Unlock()
 		return
 	}
 	var room [16]*FetchWaiter
 	woken := room[:0]
-	if bytes > 0 {
+	var durable *AckWaiter // waits for no more than what is durable here already
+	if q.isr != nil {
+		if bytes > 0 {
+			p.appended.Add(int64(bytes))
+			woken = q.fetches.take(woken, arrivals{throughEnd: {next, bytes}})
+		}
+		if a.own && a.waiter != nil {
+			if next > q.durable {
+				q.own.push(ackEntry{next: next, waiter: a.waiter, slot: a.slot})
+			} else {
+				durable = a.waiter
+			}
+			a.waiter = nil
+		}
+	}
+	if next > p.HighWatermark() {
+		if a.waiter != nil || bytes > 0 {
+			q.acks.push(ackEntry{next: next, waiter: a.waiter, slot: a.slot, bytes: int32(bytes)})
+		}
+		a.waiter = nil
+	} else if bytes > 0 {
 		woken = p.readableLocked(bytes, false, woken)
 	}
 	q.Unlock()
-	if w != nil {
-		w.complete()
+	if a.waiter != nil {
+		a.waiter.complete()
+	}
+	if durable != nil {
+		durable.complete()
 	}
 	for _, f := range woken {
 		f.wake()
@@ -103,12 +186,14 @@ func (p *Partition) queueLocked(l *openLog, next kafka.Offset, bytes int, w *Ack
 // failWaiters tells everybody who waits that it was in vain; fetches read again and see why.
 func (p *Partition) failWaiters(why error) {
 	p.waiting.Lock()
-	acks := p.waiting.acks.takeAll()
+	acks, own := p.waiting.acks.takeAll(), p.waiting.own.takeAll()
 	fetches := p.waiting.fetches.takeAll()
 	p.waiting.Unlock()
-	for i := range acks {
-		if acks[i].waiter != nil {
-			acks[i].waiter.fail(acks[i].slot, why)
+	for _, entries := range [...][]ackEntry{acks, own} {
+		for i := range entries {
+			if entries[i].waiter != nil {
+				entries[i].waiter.fail(entries[i].slot, why)
+			}
 		}
 	}
 	for _, f := range fetches {
@@ -121,5 +206,5 @@ func (p *Partition) failWaiters(why error) {
 func (p *Partition) Forget(w *AckWaiter, dst []int32) []int32 {
 	p.waiting.Lock()
 	defer p.waiting.Unlock()
-	return p.waiting.acks.forget(w, dst)
+	return p.waiting.own.forget(w, p.waiting.acks.forget(w, dst))
 }

@@ -45,19 +45,15 @@ func (e epochs) truncate(end kafka.Offset) epochs {
 	return e[:n:n]
 }
 
-// trim forgets the epochs that ended at or before start. The one that start lies in begins there now.
-// Example: [1@0 2@10 3@20] trimmed to 12 is [2@12 3@20].
+// trim forgets the epochs that ended before start. The first one that is left keeps its beginning, and one that ended at start is left: a follower that
+// has records of an older epoch up to start has others than were deleted here, and must be told so.
+// Example: [1@0 2@10 3@20] trimmed to 12 is [2@10 3@20].
 func (e epochs) trim(start kafka.Offset) epochs {
 	first := 0
-	for first+1 < len(e) && e[first+1].start <= start {
+	for first+1 < len(e) && e[first+1].start < start {
 		first++
 	}
-	if len(e) == 0 || first == 0 && e[0].start >= start {
-		return e
-	}
-	next := append(epochs(nil), e[first:]...)
-	next[0].start = max(next[0].start, start)
-	return next
+	return e[first:]
 }
 
 // at is the epoch that wrote offset, NoEpoch if that is not known.

@@ -36,7 +36,7 @@ func TestEpochsFollowTheLog(t *testing.T) {
 	for _, c := range []struct {
 		got, want epochs
 	}{
-		{e.trim(0), e}, {e.trim(12), epochs{{6, 12}, {7, 20}}}, {e.trim(20), epochs{{7, 20}}}, {e.trim(99), epochs{{7, 99}}}, {epochs(nil).trim(5), nil},
+		{e.trim(0), e}, {e.trim(12), epochs{{6, 10}, {7, 20}}}, {e.trim(20), epochs{{6, 10}, {7, 20}}}, {e.trim(21), epochs{{7, 20}}}, {e.trim(99), epochs{{7, 20}}}, {epochs(nil).trim(5), nil},
 		{e.truncate(20), epochs{{3, 0}, {6, 10}}}, {e.truncate(0), epochs{}}, {e.truncate(21), e},
 	} {
 		if !reflect.DeepEqual(c.got, c.want) {

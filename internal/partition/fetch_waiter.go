@@ -21,8 +21,8 @@ type FetchWaiter struct {
 type fetchNode struct {
 	waiter     *FetchWaiter
 	partition  *Partition
-	from       kafka.Offset // only a high watermark, or a last stable offset, beyond it matters
-	isolation  Isolation    // which of the two
+	from       kafka.Offset // only a high watermark, a last stable offset or a log end beyond it matters
+	isolation  Isolation    // which of the three
 	prev, next *fetchNode   // guarded by the partition's lock of waiting, as is listed
 	listed     bool
 }
@@ -56,15 +56,14 @@ type arrival struct {
 	bytes int
 }
 
-// take removes who has waited for enough, after some bytes became committed and some stable, and appends them to dst.
-func (l *fetchList) take(dst []*FetchWaiter, committed, stable arrival) []*FetchWaiter {
+// arrivals are what became readable for each isolation. The zero value of one is nothing new.
+type arrivals [throughEnd + 1]arrival
+
+// take removes who has waited for enough, and appends them to dst.
+func (l *fetchList) take(dst []*FetchWaiter, came arrivals) []*FetchWaiter {
 	for n := l.first; n != nil; {
 		next := n.next
-		came := committed
-		if n.isolation == ReadCommitted {
-			came = stable
-		}
-		if came.upto > n.from && n.waiter.missing.Add(-int64(came.bytes)) <= 0 {
+		if c := &came[n.isolation]; c.upto > n.from && n.waiter.missing.Add(-int64(c.bytes)) <= 0 {
 			l.remove(n)
 			dst = append(dst, n.waiter)
 		}

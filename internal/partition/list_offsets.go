@@ -34,7 +34,8 @@ type FoundOffset struct {
 var notFound = FoundOffset{Offset: kafka.NoOffset, Timestamp: kafka.NoTimestamp, Epoch: kafka.NoEpoch}
 
 // FindOffset answers ListOffsets. What is found by time is the first record with that or a later timestamp, not only its batch.
-// Records that the isolation does not let be seen are not found. Errors as of Read; UnsupportedVersion for an unknown place.
+// Records that the isolation does not let be seen are not found. Errors as of Read; UnsupportedVersion for an unknown place; OffsetNotAvailable
+// as long as a new leader does not know that what it found is committed.
 func (p *Partition) FindOffset(q OffsetQuery) (FoundOffset, error) {
 	role, err := p.leader(q.CurrentEpoch)
 	if err != nil {
@@ -47,10 +48,27 @@ func (p *Partition) FindOffset(q OffsetQuery) (FoundOffset, error) {
 	limit := p.HighWatermark()
 	switch {
 	case q.Replica:
-		limit = l.Bounds().End
+		limit = p.bounds(l).End
 	case q.Isolation == ReadCommitted:
 		limit = p.LastStable()
 	}
+	found, err := p.findOffset(q, role, l, limit)
+	mayBeLater := q.At == AtLatest || found.Offset == kafka.NoOffset && q.At >= AtMaxTimestamp
+	if err != nil || !mayBeLater || q.Replica || !p.isCatchingUp() {
+		return found, err
+	}
+	// More may be committed, and clients have perhaps been told so by the last leader.
+	return notFound, kafka.Errorf(kafka.OffsetNotAvailable, "%s has a new leader, which does not know yet how far it is committed: try again", p.id)
+}
+
+// isCatchingUp reports whether this leader does not know yet that everything is committed that was there before it led.
+func (p *Partition) isCatchingUp() bool {
+	p.waiting.Lock()
+	defer p.waiting.Unlock()
+	return p.waiting.isr != nil && p.waiting.isr.IsCatchingUp()
+}
+
+func (p *Partition) findOffset(q OffsetQuery, role *Role, l *openLog, limit kafka.Offset) (FoundOffset, error) {
 	switch {
 	case q.At == AtLatest:
 		return FoundOffset{limit, kafka.NoTimestamp, role.Epoch}, nil

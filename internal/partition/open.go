@@ -51,16 +51,35 @@ func (p *Partition) openLocked() (*openLog, error) {
 		return nil, errors.Join(offline(p.id, err), log.Close())
 	}
 	b := log.Bounds()
+	start, err := p.recallStart(l, b)
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	p.startsLate.Store(start > b.Start)
 	p.mu.Lock()
-	p.end = b.End
+	p.end, p.opened = max(b.End, start), true
+	p.beginLocked(start)
 	p.mu.Unlock()
-	p.start.Store(int64(b.Start))
+	p.start.Store(int64(start))
 	p.log.Store(l)
 	p.durableUpto(b.Durable)
 	if b.End == 0 {
 		p.restabilize(func(s *stability) { s.known = true })
 	}
 	return l, nil
+}
+
+// beginLocked raises the high watermark to one that is known of a log that was just opened or read, and has a leader's epoch begin at its end. mu is held.
+func (p *Partition) beginLocked(hw kafka.Offset) {
+	w := &p.waiting
+	w.Lock()
+	defer w.Unlock()
+	if hw > p.HighWatermark() {
+		p.watermark.Store(int64(hw))
+	}
+	if w.isr != nil {
+		w.isr.Begin(p.end, p.HighWatermark())
+	}
 }
 
 func (p *Partition) logConfig(l *openLog, s *Settings) storage.Config {
@@ -94,31 +113,41 @@ func (p *Partition) load() (*openLog, error) {
 	if p.loaded.Load() {
 		return l, nil
 	}
+	return l, p.loadLocked(l)
+}
+
+// loadLocked makes producers and epochs what the log says. opening is held, and nothing is appended meanwhile.
+func (p *Partition) loadLocked(l *openLog) error {
 	m, err := p.recall(l)
 	if err != nil {
-		return nil, offline(p.id, err)
+		return offline(p.id, err)
 	}
 	p.mu.Lock()
+	if p.waitsForOthers() {
+		p.beginLocked(m.savedUpto) // what was saved was committed
+	}
+	firm := max(p.firm(), m.savedUpto)
 	p.producers, p.delays = m.producers, m.delays
-	p.delays.committed(p.HighWatermark())
+	p.delays.committed(firm)
 	due := p.delays.top()
 	p.producers.aborted.trim(p.LogStart())
-	p.producers.committed(p.HighWatermark())
+	p.producers.committed(firm)
 	p.publishAbortedLocked()
 	p.epochs.Store(&m.epochs)
+	p.markEpochLocked()
 	p.restabilize(func(s *stability) {
-		s.known, s.open = true, m.producers.firstOpen()
+		s.known, s.open, s.ended, s.held = true, m.producers.firstOpen(), nil, 0
 		for _, t := range m.producers.ended {
 			s.end(t.first, t.last)
 		}
 	})
-	p.mu.Unlock()
 	p.unsaved.Store(m.read)
 	p.savedUpto, p.savedEpochs = m.savedUpto, m.savedEpochs
 	p.savedDelays = m.savedDelays
 	p.loaded.Store(true)
+	p.mu.Unlock()
 	p.tellDue(due)
-	return l, nil
+	return nil
 }
 
 // memory is what a partition knows beside its log.
@@ -134,15 +163,19 @@ type memory struct {
 	read        int64             // bytes of log read behind the snapshot
 }
 
-// maxEnded is how many ended transactions are collected while a log is read before those that are committed are forgotten.
-const maxEnded = 1000
+// maxEnded is how many ended transactions, and released records, are collected while a log is read before those that are committed are forgotten. Where a
+// replica does not know how far its log is committed, at most mostEnded are left: the others, which lie far back, count as committed.
+const (
+	maxEnded  = 1000
+	mostEnded = 1 << 16
+)
 
 // scanBytes is how much of the log is read at a time.
 const scanBytes = 1 << 20
 
 // recall folds the log into what is known of producers and epochs, beginning with the snapshot if there is one that fits.
 func (p *Partition) recall(l *openLog) (m memory, err error) {
-	b := l.Bounds()
+	b := p.bounds(l)
 	m = memory{producers: newProducers(), delays: newDelays(), savedUpto: kafka.NoOffset, savedEpochs: kafka.NoEpoch}
 	if b.End == 0 {
 		return m, nil
@@ -152,14 +185,17 @@ func (p *Partition) recall(l *openLog) (m memory, err error) {
 		return m, err
 	}
 	from := max(b.Start, min(m.savedUpto, m.delaysUpto))
-	now, hw := kafka.Timestamp(p.host.Now().UnixMilli()), p.HighWatermark()
+	now, firm := kafka.Timestamp(p.host.Now().UnixMilli()), max(p.firm(), m.savedUpto)
+	ended, undone := maxEnded, maxEnded
 	err = eachBatch(l, from, b.End, func(h *record.Header, batch []byte) error {
 		if h.BaseOffset >= m.delaysUpto {
 			if err := m.delays.fold(h, batch); err != nil {
 				return err
 			}
-			if len(m.delays.undone) > maxEnded {
-				m.delays.committed(hw)
+			if len(m.delays.undone) > undone {
+				m.delays.committed(firm)
+				m.delays.forgetUndone(mostEnded)
+				undone = max(maxEnded, 2*len(m.delays.undone))
 			}
 		}
 		if h.BaseOffset < m.savedUpto {
@@ -167,8 +203,10 @@ func (p *Partition) recall(l *openLog) (m memory, err error) {
 		}
 		m.epochs = m.epochs.assign(h.LeaderEpoch, h.BaseOffset)
 		m.read += int64(h.Size())
-		if len(m.producers.ended) > maxEnded {
-			m.producers.committed(hw)
+		if len(m.producers.ended) > ended {
+			m.producers.committed(firm)
+			m.producers.forgetEnded(mostEnded)
+			ended = max(maxEnded, 2*len(m.producers.ended))
 		}
 		return m.producers.fold(h, batch, now)
 	})
@@ -203,7 +241,12 @@ func (p *Partition) recallSaved(l *openLog, b storage.Bounds, m *memory) error {
 	switch {
 	case err == nil:
 		m.producers, m.savedUpto = known, upto
-		m.epochs, m.savedEpochs = leaders.truncate(b.End).trim(b.Start), leaders.latest()
+		// Later epochs are found in the log again; those in the list may be of a log that was cut since.
+		m.epochs = leaders.truncate(upto)
+		if len(m.epochs) == len(leaders) {
+			m.savedEpochs = leaders.latest()
+		}
+		m.epochs = m.epochs.trim(b.Start)
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := l.Sidecar().Get(delaysBlob); !errors.Is(err, fs.ErrNotExist) {
 			m.savedDelays = delaysSaved

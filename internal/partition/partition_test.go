@@ -16,6 +16,12 @@ import (
 )
 
 // bench is a partition over a fake log with what tests do to both.
+// alone and three are sets of replicas in which this one is.
+var (
+	alone = []kafka.BrokerID{0}
+	three = []kafka.BrokerID{0, 1, 2}
+)
+
 type bench struct {
 	testing.TB
 	engine   *partitiontest.Engine
@@ -23,6 +29,7 @@ type bench struct {
 	settings *Settings
 	now      time.Time
 	*Partition
+	fromFollower bool
 }
 
 func newBench(t testing.TB) *bench {
@@ -37,7 +44,7 @@ func newBench(t testing.TB) *bench {
 func (b *bench) start() {
 	host := &Host{Engine: b.engine, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now }}
 	b.Partition = New(b.id, host, b.settings, &Stats{})
-	b.SetRole(Role{IsLeader: true, Epoch: 5, ISR: 1, Replicas: 1})
+	b.SetRole(Role{IsLeader: true, Epoch: 5, ISR: alone, Replicas: alone})
 }
 
 // log is the fake behind the partition.
@@ -103,7 +110,7 @@ func signalled(c <-chan struct{}) bool {
 // read reads everything from an offset and gives base offsets of its batches.
 func (b *bench) read(from kafka.Offset) (bases []kafka.Offset, r Read) {
 	b.Helper()
-	r, err := b.Read(ReadRequest{From: from, MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	r, err := b.Read(ReadRequest{From: from, MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -130,17 +137,17 @@ func wantCode(t testing.TB, err error, code kafka.ErrorCode) {
 func TestOnlyTheLeaderAppendsAndReads(t *testing.T) {
 	b := newBench(t)
 	b.append(plainBatch(1))
-	b.SetRole(Role{Epoch: 6, ISR: 1})
+	b.SetRole(Role{Epoch: 6, ISR: alone})
 	_, err := b.AppendAsLeader(Append{Records: plainBatch(1)}, b.now)
 	wantCode(t, err, kafka.NotLeaderOrFollower)
-	_, err = b.Read(ReadRequest{CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	_, err = b.Read(ReadRequest{CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	wantCode(t, err, kafka.NotLeaderOrFollower)
-	b.SetRole(Role{IsLeader: true, Epoch: 7, ISR: 1})
+	b.SetRole(Role{IsLeader: true, Epoch: 7, ISR: alone})
 	if base := b.append(plainBatch(2)); base != 1 {
 		t.Errorf("appended at %d, want 1", base)
 	}
 	for epoch, code := range map[kafka.LeaderEpoch]kafka.ErrorCode{6: kafka.FencedLeaderEpoch, 7: kafka.None, 8: kafka.UnknownLeaderEpoch, -1: kafka.None} {
-		_, err := b.Read(ReadRequest{CurrentEpoch: epoch, FetchedEpoch: kafka.NoEpoch})
+		_, err := b.Read(ReadRequest{CurrentEpoch: epoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 		wantCode(t, err, code)
 		_, err = b.FindOffset(OffsetQuery{At: AtLatest, CurrentEpoch: epoch})
 		wantCode(t, err, code)
@@ -157,7 +164,7 @@ func TestTooFewInSyncReplicas(t *testing.T) {
 	if done, err := b.AppendAsLeader(Append{Records: plainBatch(1), AllReplicas: true}, b.now); err != nil || done.Base != 0 {
 		t.Errorf("one replica of one: %+v, %v", done, err)
 	}
-	b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: 1, Replicas: 3})
+	b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: alone, Replicas: three})
 	_, err := b.AppendAsLeader(Append{Records: plainBatch(1), AllReplicas: true}, b.now)
 	wantCode(t, err, kafka.NotEnoughReplicas)
 	if base := b.append(plainBatch(1)); base != 1 {
@@ -244,7 +251,7 @@ func TestReadsEndAtTheHighWatermark(t *testing.T) {
 		}
 	}
 	for _, from := range []kafka.Offset{-1, 11} {
-		_, err := b.Read(ReadRequest{From: from, MaxBytes: 100, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+		_, err := b.Read(ReadRequest{From: from, MaxBytes: 100, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 		wantCode(t, err, kafka.OffsetOutOfRange)
 	}
 	b.log().Settle(10)
@@ -262,7 +269,7 @@ func TestReadGivesOneBatchOnlyIfAsked(t *testing.T) {
 		one  bool
 		some bool
 	}{{1, true, true}, {1, false, false}, {0, false, false}, {0, true, true}, {1000, false, true}} {
-		r, err := b.Read(ReadRequest{MaxBytes: c.max, AtLeastOne: c.one, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+		r, err := b.Read(ReadRequest{MaxBytes: c.max, AtLeastOne: c.one, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 		if err != nil || (r.Records != nil) != c.some {
 			t.Errorf("%+v: %v, %v", c, r.Records, err)
 		}
@@ -273,7 +280,7 @@ func TestReadGivesOneBatchOnlyIfAsked(t *testing.T) {
 func TestFetchTellsDivergence(t *testing.T) {
 	b := newBench(t)
 	b.append(plainBatch(10))
-	b.SetRole(Role{IsLeader: true, Epoch: 8, ISR: 1})
+	b.SetRole(Role{IsLeader: true, Epoch: 8, ISR: alone})
 	b.append(plainBatch(10))
 	for _, c := range []struct {
 		from    kafka.Offset
@@ -285,7 +292,7 @@ func TestFetchTellsDivergence(t *testing.T) {
 		{from: 12, fetched: 7, want: &EpochEnd{5, 10}}, {from: 3, fetched: 6, want: &EpochEnd{5, 10}},
 		{from: 12, fetched: 9, code: kafka.OffsetOutOfRange},
 	} {
-		r, err := b.Read(ReadRequest{From: c.from, MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: c.fetched})
+		r, err := b.Read(ReadRequest{From: c.from, MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: c.fetched, Replica: kafka.NoBroker})
 		wantCode(t, err, c.code)
 		if (r.Diverging == nil) != (c.want == nil) || c.want != nil && *r.Diverging != *c.want {
 			t.Errorf("%+v: diverging %v", c, r.Diverging)
@@ -294,7 +301,7 @@ func TestFetchTellsDivergence(t *testing.T) {
 			t.Errorf("%+v: records beside the divergence", c)
 		}
 	}
-	b.SetRole(Role{IsLeader: true, Epoch: 9, ISR: 1}) // has begun, though nothing is written in it
+	b.SetRole(Role{IsLeader: true, Epoch: 9, ISR: alone}) // has begun, though nothing is written in it
 	for asked, want := range map[kafka.LeaderEpoch]EpochEnd{9: {9, 20}, 8: {8, 20}, 5: {5, 10}, 4: {4, 0}, 10: unknownEnd} {
 		if got, err := b.EpochEnd(kafka.NoEpoch, asked); err != nil || got != want {
 			t.Errorf("end of %d: %v, %v, want %v", asked, got, err, want)
@@ -320,7 +327,7 @@ func TestTrimRaisesTheLogStart(t *testing.T) {
 			t.Errorf("trim to %d: log start %d, want %d", c.before, got, c.want)
 		}
 	}
-	_, err := b.Read(ReadRequest{From: 19, MaxBytes: 100, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	_, err := b.Read(ReadRequest{From: 19, MaxBytes: 100, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	wantCode(t, err, kafka.OffsetOutOfRange)
 	b.Configure(&Settings{Compact: true})
 	_, err = b.TrimTo(ctx, 10)

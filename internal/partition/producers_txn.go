@@ -133,6 +133,13 @@ func (t *producers) committed(hw kafka.Offset) {
 	}
 }
 
+// forgetEnded keeps only so many ended transactions, the latest.
+func (t *producers) forgetEnded(most int) {
+	if n := len(t.ended) - most; n > 0 {
+		t.ended = append(t.ended[:0], t.ended[n:]...)
+	}
+}
+
 // fold takes in a batch of our own log.
 func (t *producers) fold(h *record.Header, batch []byte, now kafka.Timestamp) error {
 	switch {

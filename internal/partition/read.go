@@ -14,9 +14,11 @@ type Isolation int8
 const (
 	ReadUncommitted Isolation = 0 // up to the high watermark
 	ReadCommitted   Isolation = 1 // up to the last stable offset
+
+	throughEnd Isolation = 2 // of followers: up to the log end
 )
 
-// ReadRequest is what a consumer asks of one partition.
+// ReadRequest is what a consumer, or a follower, asks of one partition.
 type ReadRequest struct {
 	From         kafka.Offset
 	MaxBytes     int
@@ -24,6 +26,12 @@ type ReadRequest struct {
 	CurrentEpoch kafka.LeaderEpoch // as the client knows it; NoEpoch: not checked
 	FetchedEpoch kafka.LeaderEpoch // of the last record the client has; NoEpoch: not checked
 	Isolation    Isolation
+	// Replica is the follower that asks, kafka.NoBroker for everybody else. It is given all there is up to the log end, and says by From that it has
+	// everything below, durable: the leader counts on it.
+	Replica      kafka.BrokerID
+	ReplicaEpoch int64 // its broker epoch; -1: not known
+	// FromFollower lets a consumer be served by a replica that does not lead (KIP-392), up to the high watermark known there.
+	FromFollower bool
 }
 
 // Read is what a read found.
@@ -46,31 +54,53 @@ func (p *Partition) LogStart() kafka.Offset { return kafka.Offset(p.start.Load()
 
 // arrived is how many bytes became readable in an isolation.
 func (p *Partition) arrived(i Isolation) int64 {
-	if i == ReadCommitted {
+	switch i {
+	case throughEnd:
+		return p.appended.Load()
+	case ReadCommitted:
 		return p.settled.Load()
 	}
 	return p.committed.Load()
 }
 
+// reader returns the role if it lets a request be served, and what it may read (KIP-392).
+func (p *Partition) reader(r *ReadRequest) (role *Role, upto Isolation, err error) {
+	upto = ReadUncommitted
+	switch {
+	case r.Replica >= 0:
+		role, err = p.followed(r)
+		return role, throughEnd, err
+	case r.Isolation == ReadCommitted:
+		upto = ReadCommitted
+	}
+	if r.FromFollower {
+		role, err = p.served(r.CurrentEpoch)
+	} else {
+		role, err = p.leader(r.CurrentEpoch)
+	}
+	return role, upto, err
+}
+
 // Read reads from the log, at most up to what the isolation lets be seen. It never waits for new data. At the high watermark, and
 // between it and the log end, there is nothing yet; beyond the log end and below the log start is OffsetOutOfRange. The offsets of the
-// result are set also when Read fails after it found the partition led here.
+// result are set also when Read fails after it found the partition led here. A follower is given what is not committed too, and what it asks for tells
+// how far it is.
 //
-// Errors: NotLeaderOrFollower, FencedLeaderEpoch, UnknownLeaderEpoch, OffsetOutOfRange, KafkaStorageError.
+// Errors: NotLeaderOrFollower, also for a follower that is not one as far as is known here, FencedLeaderEpoch, UnknownLeaderEpoch, OffsetOutOfRange, KafkaStorageError.
 func (p *Partition) Read(r ReadRequest) (Read, error) {
 	read := Read{HighWatermark: kafka.NoOffset, LastStable: kafka.NoOffset, LogStart: kafka.NoOffset}
-	role, err := p.leader(r.CurrentEpoch)
+	role, upto, err := p.reader(&r)
 	if err != nil {
 		return read, err
 	}
 	l, err := p.use()
-	if err == nil && r.Isolation == ReadCommitted {
-		l, err = p.load() // what is stable depends on the producers
+	if err == nil && upto != ReadUncommitted {
+		l, err = p.load() // what is stable depends on the producers, and nobody is to follow a log that is being cut
 	}
 	if err != nil {
 		return read, err
 	}
-	read.role, read.isolation, read.arrived = role, r.Isolation, p.arrived(r.Isolation)
+	read.role, read.isolation, read.arrived = role, upto, p.arrived(upto)
 	read.LastStable = p.LastStable() // before the high watermark: what is told is LSO <= HW
 	read.HighWatermark = p.HighWatermark()
 	read.LogStart = p.LogStart()
@@ -83,11 +113,20 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 		return read, p.outOfRange(r.From, l)
 	}
 	limit := read.HighWatermark
-	if r.Isolation == ReadCommitted {
+	switch upto {
+	case ReadCommitted:
 		limit = read.LastStable
+	case throughEnd:
+		limit = p.bounds(l).End
+		if r.From <= limit {
+			if err := p.followerHas(role, &r, limit); err != nil {
+				return read, err
+			}
+			read.HighWatermark = p.HighWatermark() // it may have moved by that
+		}
 	}
 	if r.From >= limit {
-		if r.From > read.HighWatermark && r.From > l.Bounds().End {
+		if r.From > read.HighWatermark && r.From > p.bounds(l).End {
 			return read, p.outOfRange(r.From, l)
 		}
 		return read, nil
@@ -107,7 +146,7 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 		ext.Release()
 		return read, nil
 	}
-	if r.Isolation == ReadCommitted {
+	if upto == ReadCommitted {
 		if read.Aborted, err = p.abortedFor(l, ext, r.From, limit); err != nil {
 			ext.Release()
 			return read, p.readFailed(err)
@@ -150,8 +189,8 @@ func (p *Partition) readFailed(err error) error {
 	return offline(p.id, err)
 }
 
-func (p *Partition) outOfRange(from kafka.Offset, l storage.Log) error {
-	b := l.Bounds()
+func (p *Partition) outOfRange(from kafka.Offset, l *openLog) error {
+	b := p.bounds(l)
 	return kafka.Errorf(kafka.OffsetOutOfRange, "offset %d of %s is not in its log, which has %d to %d", from, p.id, b.Start, b.End)
 }
 
@@ -185,7 +224,7 @@ func (p *Partition) epochEnd(role *Role, asked kafka.LeaderEpoch) (EpochEnd, err
 	if err != nil {
 		return unknownEnd, err
 	}
-	end := l.Bounds().End
+	end := p.bounds(l).End
 	// The epoch this replica leads in has begun even if nothing was written in it.
 	return p.epochs.Load().assign(role.Epoch, end).end(asked, end), nil
 }

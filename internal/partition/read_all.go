@@ -11,8 +11,8 @@ import (
 // readAllChunk is how many bytes ReadAll asks the log for at a time.
 const readAllChunk = 1 << 20
 
-// ReadAll gives a coordinator of this node every batch up to the log end, in order, once that is committed; the batches are borrowed. It returns
-// the log end. The caller leads the partition in the given epoch and is the only one to append.
+// ReadAll gives a coordinator of this node every batch up to the log end, in order, once that is durable here; the batches are borrowed. It returns
+// the log end, up to which the caller waits until all is committed (OnHighWatermark). The caller leads the partition in the given epoch and is the only one to append.
 //
 // Errors: NotLeaderOrFollower, FencedLeaderEpoch, KafkaStorageError, CorruptMessage, fn's.
 func (p *Partition) ReadAll(ctx context.Context, epoch kafka.LeaderEpoch, fn func(batch record.Batches) error) (end kafka.Offset, err error) {
@@ -23,8 +23,8 @@ func (p *Partition) ReadAll(ctx context.Context, epoch kafka.LeaderEpoch, fn fun
 	if err != nil {
 		return kafka.NoOffset, err
 	}
-	b := l.Bounds()
-	if err := l.Sync(ctx, b.End); err != nil {
+	b := p.bounds(l)
+	if err := l.Sync(ctx, l.Bounds().End); err != nil {
 		return kafka.NoOffset, offline(p.id, err)
 	}
 	for at := b.Start; at < b.End; {

@@ -110,7 +110,7 @@ func TestProducersSurviveRestarts(t *testing.T) {
 					l.Settle(ends[dice.IntN(len(ends))])
 				}
 			}
-			b.SetRole(Role{IsLeader: true, Epoch: epoch, ISR: 1})
+			b.SetRole(Role{IsLeader: true, Epoch: epoch, ISR: alone})
 			pid := kafka.ProducerID(dice.IntN(4)) - 1
 			n := 1 + dice.IntN(3)
 			raw := plainBatch(n)

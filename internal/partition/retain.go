@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -13,7 +14,7 @@ import (
 // Retain closes an active segment that is older than segment.ms even if no record comes in, and removes what retention.ms and
 // retention.bytes do not ask to keep. What a transaction is open in stays, and what comes after it; delayed records stay until
 // they are released (keepDelayed). A topic that is only compacted is never
-// aged. It waits for the disk.
+// aged. A follower removes nothing by itself: its log starts where that of its leader does (LeaderSaid). It waits for the disk.
 func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 	p.maintenance.Lock()
 	defer p.maintenance.Unlock()
@@ -32,7 +33,7 @@ func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 	if err := p.rollAged(l, s, now); err != nil {
 		return fmt.Errorf("roll %s: %w", p.id, err)
 	}
-	if !s.Delete {
+	if !s.Delete || !p.role.Load().IsLeader {
 		return nil
 	}
 	keep := Retention{Time: s.RetentionTime, Bytes: s.RetentionBytes}
@@ -68,7 +69,9 @@ func (p *Partition) Retain(ctx context.Context, now time.Time) error {
 		}
 	}
 	p.mu.Unlock()
-	if err := p.trimLocked(ctx, l, upto); err != nil {
+	switch err := p.trimLocked(ctx, l, upto); {
+	case errors.Is(err, errUncommitted): // another time
+	case err != nil:
 		return fmt.Errorf("remove expired segments of %s: %w", p.id, err)
 	}
 	return nil

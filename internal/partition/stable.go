@@ -77,7 +77,7 @@ func (p *Partition) readableLocked(bytes int, raised bool, dst []*FetchWaiter) [
 	if lso == hw {
 		w.stability.held = 0
 	}
-	return w.fetches.take(dst, arrival{hw, bytes}, arrival{lso, int(settled)})
+	return w.fetches.take(dst, arrivals{ReadUncommitted: {hw, bytes}, ReadCommitted: {lso, int(settled)}})
 }
 
 // restabilize moves the last stable offset after what holds it back has changed, and wakes who waits for that.

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 )
@@ -9,7 +10,8 @@ import (
 // TrimTo removes the records below before (DeleteRecords); NoOffset: all that are committed. It returns the log start. Delayed
 // records that were not released yet are not deleted: they are moved to the end of the log first.
 //
-// Errors: PolicyViolation unless the topic's cleanup.policy has delete, OffsetOutOfRange beyond the high watermark, and those of Read.
+// Errors: PolicyViolation unless the topic's cleanup.policy has delete, OffsetOutOfRange beyond the high watermark, RequestTimedOut if the in-sync
+// replicas do not follow, and those of Read.
 func (p *Partition) TrimTo(ctx context.Context, before kafka.Offset) (kafka.Offset, error) {
 	if _, err := p.leader(kafka.NoEpoch); err != nil {
 		return kafka.NoOffset, err
@@ -33,7 +35,9 @@ func (p *Partition) TrimTo(ctx context.Context, before kafka.Offset) (kafka.Offs
 	if err := p.moveDelayed(ctx, l, before, p.host.Now()); err != nil {
 		return kafka.NoOffset, err
 	}
-	if err := p.trimLocked(ctx, l, before); err != nil {
+	if err := p.trimLocked(ctx, l, before); errors.Is(err, errUncommitted) {
+		return kafka.NoOffset, err
+	} else if err != nil {
 		return kafka.NoOffset, p.readFailed(err)
 	}
 	return p.LogStart(), nil

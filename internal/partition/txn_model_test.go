@@ -104,7 +104,7 @@ func (o *txnOracle) visible(from, hw, start kafka.Offset, i Isolation) (bases []
 func (b *bench) consume(from kafka.Offset, i Isolation, bytes int) (bases []kafka.Offset) {
 	b.Helper()
 	for {
-		r, err := b.Read(ReadRequest{From: from, MaxBytes: bytes, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Isolation: i})
+		r, err := b.Read(ReadRequest{From: from, MaxBytes: bytes, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: i, FromFollower: b.fromFollower})
 		if err != nil {
 			b.Fatal(err)
 		}

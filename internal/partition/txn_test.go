@@ -159,7 +159,7 @@ func TestFailedAppendsLeaveTransactionsAlone(t *testing.T) {
 		t.Errorf("last stable offset %d after a marker that failed", lso)
 	}
 	b.Configure(&Settings{MinISR: 2})
-	b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: 1, Replicas: 3})
+	b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: alone, Replicas: three})
 	wantCode(t, b.AppendMarker(Marker{Producer: 1, Commit: true}, b.now), kafka.NotEnoughReplicas)
 	b.SetRole(Role{Epoch: 7})
 	wantCode(t, b.AppendMarker(Marker{Producer: 1, Commit: true}, b.now), kafka.NotLeaderOrFollower)
@@ -223,7 +223,7 @@ func TestStableEndsAtTheFirstUndecided(t *testing.T) {
 func TestReadersOfCommittedRecordsWaitForStability(t *testing.T) {
 	b := newBench(t)
 	committed := func() Read {
-		r, err := b.Read(ReadRequest{MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Isolation: ReadCommitted})
+		r, err := b.Read(ReadRequest{MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: ReadCommitted})
 		if err != nil {
 			t.Fatal(err)
 		}

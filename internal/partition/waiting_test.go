@@ -63,7 +63,7 @@ func TestWaitersAreToldTheirWaitIsInVain(t *testing.T) {
 		code kafka.ErrorCode
 	}{
 		"another leads": {func(b *bench) { b.SetRole(Role{Epoch: 6}) }, kafka.NotLeaderOrFollower},
-		"a new epoch":   {func(b *bench) { b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: 1}) }, kafka.NotLeaderOrFollower},
+		"a new epoch":   {func(b *bench) { b.SetRole(Role{IsLeader: true, Epoch: 6, ISR: alone}) }, kafka.NotLeaderOrFollower},
 		"deleted":       {func(b *bench) { _ = b.Delete() }, kafka.UnknownTopicOrPartition},
 		"closed":        {func(b *bench) { b.log().SetDurable(99); _ = b.Close(context.Background()) }, kafka.NotLeaderOrFollower},
 		"log failed":    {func(b *bench) { b.log().Fail(storage.ErrOffline) }, kafka.KafkaStorageError},
@@ -94,7 +94,7 @@ func TestWaitersAreToldTheirWaitIsInVain(t *testing.T) {
 			}
 			_, err := b.AppendAsLeader(Append{Records: plainBatch(1)}, b.now)
 			wantCode(t, err, c.code)
-			_, err = b.Read(ReadRequest{CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+			_, err = b.Read(ReadRequest{CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 			wantCode(t, err, c.code)
 		})
 	}
@@ -106,7 +106,7 @@ func TestSmallerISRDoesNotDisturbWaiters(t *testing.T) {
 	b.engine.Hold = true
 	w := NewAckWaiter()
 	b.appendFor(w, plainBatch(1))
-	b.SetRole(Role{IsLeader: true, Epoch: 5, ISR: 1})
+	b.SetRole(Role{IsLeader: true, Epoch: 5, ISR: alone})
 	b.log().Settle(1)
 	if !signalled(w.Done()) || len(w.Failed()) != 0 {
 		t.Error("the append failed")
@@ -268,7 +268,7 @@ func TestConcurrentAppendsAndFetches(t *testing.T) {
 		all.Go(func() {
 			w := NewFetchWaiter()
 			for at := kafka.Offset(0); at < producers*each; {
-				r, err := b.Read(ReadRequest{From: at, MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+				r, err := b.Read(ReadRequest{From: at, MaxBytes: 1 << 20, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 				if err != nil {
 					t.Error(err)
 					return

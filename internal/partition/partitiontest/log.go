@@ -221,6 +221,19 @@ done:
 	return &extent{bytes.NewReader(out), out}, nil
 }
 
+// Each visits the batches that are in the log, also when it is closed.
+func (l *Log) Each(visit func(h record.Header, batch record.Batches)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.segments {
+		for i := range s {
+			if s[i].header.NextOffset() > l.start {
+				visit(s[i].header, s[i].bytes)
+			}
+		}
+	}
+}
+
 // Bounds implements storage.Log.
 func (l *Log) Bounds() storage.Bounds {
 	l.mu.Lock()
@@ -229,7 +242,25 @@ func (l *Log) Bounds() storage.Bounds {
 }
 
 // TruncateTo implements storage.Log.
-func (l *Log) TruncateTo(kafka.Offset) error { return errors.ErrUnsupported }
+func (l *Log) TruncateTo(end kafka.Offset) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.Full != nil || l.closed {
+		return storage.ErrOffline
+	}
+	if end >= l.end {
+		return nil
+	}
+	l.end = l.start
+	for i := range l.segments {
+		l.segments[i] = slices.DeleteFunc(l.segments[i], func(b batch) bool { return b.header.NextOffset() > end })
+		if n := len(l.segments[i]); n > 0 {
+			l.end = max(l.end, l.segments[i][n-1].header.NextOffset())
+		}
+	}
+	l.durable = min(l.durable, l.end)
+	return nil
+}
 
 // TrimTo implements storage.Log.
 func (l *Log) TrimTo(start kafka.Offset) error {
