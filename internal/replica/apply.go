@@ -14,7 +14,10 @@ var _ metadata.Publisher = (*Manager)(nil)
 
 // Apply makes the partitions what the image says (REP-1). When it returns, lookups find the new ones, and who waited on removed ones
 // has been told. A removed log is gone from its directory.
+//
+// What is led elsewhere is followed from then on; Apply does not wait for the other broker, nor for what was under way from another.
 func (m *Manager) Apply(img *metadata.Image, d *metadata.Delta) {
+	m.fetchers.apply(img, d.Brokers)
 	e := m.table.Load().edit()
 	var removed []*Topic
 	for i := range d.Topics {
@@ -39,6 +42,9 @@ func (m *Manager) Apply(img *metadata.Image, d *metadata.Delta) {
 		m.remove(t)
 	}
 	m.table.Store(e.table)
+	m.fetchers.follow(m.roles)
+	clear(m.roles)
+	m.roles = m.roles[:0]
 	for _, t := range e.changed {
 		if now := e.id(t); now != nil {
 			m.expectDelays(now)
@@ -80,7 +86,13 @@ func (m *Manager) replica(t *Topic, i int32, p *partition.Partition, s *metadata
 		id := storage.ID{TopicPartition: kafka.TopicPartition{Topic: t.Name, Partition: i}, TopicID: t.ID}
 		p = partition.New(id, &m.host, t.settings, t.Stats)
 	}
-	p.SetRole(partition.Role{IsLeader: s.Leader == m.opts.NodeID, Epoch: s.LeaderEpoch, ISR: len(s.ISR), Replicas: len(s.Replicas)})
+	role := partition.Role{
+		IsLeader: s.Leader == m.opts.NodeID, Epoch: s.LeaderEpoch, PartitionEpoch: s.PartitionEpoch,
+		Leader: s.Leader, Node: m.opts.NodeID, ISR: s.ISR, Replicas: s.Replicas, ELR: s.ELR,
+	}
+	m.fetchers.release(p, &role)
+	p.SetRole(role)
+	m.roles = append(m.roles, p)
 	return p
 }
 
@@ -128,22 +140,32 @@ func (m *Manager) remove(t *Topic) {
 // delete removes a log. One that cannot be removed is reported and left: nobody finds it any more, and its topic id is never used again.
 func (m *Manager) delete(p *partition.Partition) {
 	defer m.delays.due(p, time.Time{}) // whose deliverer then finds that it is gone, and forgets it
+	m.fetchers.release(p, &partition.Role{Leader: kafka.NoBroker})
 	if err := p.Delete(); err != nil {
 		m.opts.Logger.Error("a removed partition's log stays on disk: delete its directory by hand", "log", p.ID().String(), "err", err)
 	}
 }
 
-// reportStrays names logs on disk that belong to no topic, once. They are kept: either a crash came between the removal of a topic and
-// that of its logs, or the metadata is not the one that these logs belong to, and then they may be all there is.
+// reportStrays names logs on disk that belong to no topic, or to a partition whose replicas are elsewhere, once. They are kept: a crash came
+// between the removal of a topic and that of its logs, or partitions were moved away while this broker was down, or the metadata is not the one that
+// these logs belong to, or is older, and then they may be all there is.
 func (m *Manager) reportStrays(t *table) {
-	n, example := 0, ""
+	strays, moved, example := 0, 0, ""
 	for id := range m.stored {
-		if topic := t.id(id.TopicID); topic == nil {
-			n++
+		switch topic := t.id(id.TopicID); {
+		case topic == nil:
+			strays++
 			example = id.String()
+		case int(id.Partition) >= len(topic.partitions) || topic.partitions[id.Partition] == nil:
+			moved++
+			if strays == 0 {
+				example = id.String()
+			}
 		}
 	}
-	if n > 0 {
-		m.opts.Logger.Warn("logs on disk belong to no topic and are not touched: if these topics were deleted, delete the directories", "logs", n, "example", example)
+	if strays > 0 {
+		m.opts.Logger.Warn("logs on disk belong to no topic and are not touched: if these topics were deleted, delete the directories", "logs", strays, "example", example)
+	} else if moved > 0 {
+		m.opts.Logger.Warn("logs on disk belong to partitions that have no replica here and are not touched: if the partitions are well elsewhere, delete the directories", "logs", moved, "example", example)
 	}
 }

@@ -94,7 +94,7 @@ func (w *delayWorld) send(topic string, delay time.Duration) {
 func (w *delayWorld) seen(topic string) (n int) {
 	w.Helper()
 	synctest.Wait()
-	r, err := w.partition(topic).Read(partition.ReadRequest{MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	r, err := w.partition(topic).Read(partition.ReadRequest{MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -26,7 +26,10 @@ type Manager struct {
 	stored map[storage.ID]struct{}
 	first  bool // no image was applied yet; used by Apply's goroutine only
 
-	delays *schedule
+	delays    *schedule
+	fetchers  *fetchers
+	proposals *proposals
+	roles     []*partition.Partition // whose role was set by the Apply that runs; used by its goroutine only
 
 	cleanerBackoff atomic.Int64 // a time.Duration, as of the last image; Apply writes it, the cleaner reads it
 
@@ -52,6 +55,25 @@ type Options struct {
 	CleanerBackoff func(img *metadata.Image) time.Duration
 	// NoCleaner turns compaction off (log.cleaner.enable).
 	NoCleaner bool
+
+	// Peers reaches the brokers that lead what is followed here. [nil: nothing is fetched, as on a cluster of one]
+	Peers Peers
+	// FetchMaxWait is replica.fetch.wait.max.ms: how long a leader that has nothing new keeps a fetch. [500 ms]
+	FetchMaxWait time.Duration
+	// FetchMaxBytes is replica.fetch.response.max.bytes: about how much one answer has at most. [10 MiB]
+	FetchMaxBytes int
+	// FetchPartitionBytes is replica.fetch.max.bytes: the same for one partition of it; one batch is given however large. [1 MiB]
+	FetchPartitionBytes int
+	// BrokerEpoch is the epoch of this broker's registration, which fetches carry (REP-4). [-1, not known]
+	BrokerEpoch func() int64
+
+	// AlterPartition asks the controller for new sets of replicas in sync and answers each proposal in its place. [nil: nothing is asked for]
+	AlterPartition func(ctx context.Context, q []partition.ISRProposal) []error
+	// MaxLag is replica.lag.time.max.ms: a follower that has not caught up for so long is no longer in sync. [10 seconds]
+	MaxLag time.Duration
+	// Lease reports whether the controller still counts on this broker; see partition.Host. [always]
+	Lease func() bool
+
 	// Logger is told of logs that fail. [slog.Default()]
 	Logger *slog.Logger
 	// Now is the clock. [time.Now]
@@ -66,6 +88,7 @@ func New(o Options) (*Manager, error) {
 	if o.CheckpointInterval <= 0 {
 		o.CheckpointInterval = time.Second
 	}
+	o.setFetchDefaults()
 	if o.CleanerBackoff == nil {
 		o.CleanerBackoff = func(*metadata.Image) time.Duration { return 15 * time.Second }
 	}
@@ -81,13 +104,18 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		opts:   o,
-		host:   partition.Host{Engine: o.Engine, Logger: o.Logger, Now: o.Now},
+		host:   partition.Host{Engine: o.Engine, Logger: o.Logger, Now: o.Now, Lease: o.Lease},
 		delays: newSchedule(),
 		stored: make(map[storage.ID]struct{}, len(logs)),
 		first:  true,
 	}
 	m.host.OnDue = m.delays.due
 	m.background, m.stop = context.WithCancel(context.Background())
+	m.fetchers = newFetchers(&m.opts, m.background, &m.running)
+	if o.AlterPartition != nil {
+		m.proposals = newProposals()
+		m.host.OnISR = m.proposals.note
+	}
 	for _, id := range logs {
 		m.stored[id] = struct{}{}
 	}
@@ -102,6 +130,28 @@ func (m *Manager) Start() {
 	m.running.Go(func() { m.deliver(m.background) })
 	if !m.opts.NoCleaner {
 		m.running.Go(func() { m.clean(m.background) })
+	}
+	m.fetchers.start()
+	if m.proposals != nil {
+		m.running.Go(func() { m.propose(m.background) })
+	}
+}
+
+func (o *Options) setFetchDefaults() {
+	if o.FetchMaxWait <= 0 {
+		o.FetchMaxWait = 500 * time.Millisecond
+	}
+	if o.FetchMaxBytes <= 0 {
+		o.FetchMaxBytes = 10 << 20
+	}
+	if o.FetchPartitionBytes <= 0 {
+		o.FetchPartitionBytes = 1 << 20
+	}
+	if o.BrokerEpoch == nil {
+		o.BrokerEpoch = func() int64 { return -1 }
+	}
+	if o.MaxLag <= 0 {
+		o.MaxLag = 10 * time.Second
 	}
 }
 
