@@ -55,8 +55,8 @@ func (l *Local) enqueue(term Term, guards []Guard, records []metadata.Record) (*
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.closed:
-		return nil, 0, ErrClosed
+	case l.ended != nil:
+		return nil, 0, l.ended
 	case l.failed != nil:
 		return nil, 0, l.failed
 	case term != localTerm:
@@ -119,10 +119,8 @@ func (l *Local) publish(group []*commit) {
 	l.mu.Lock()
 	for _, c := range group {
 		c.done = true
-		l.tail.add(c.batch, len(c.encoded))
+		l.addLocked(c.batch, len(c.encoded), c.image)
 	}
-	last := group[len(group)-1]
-	l.image, l.head = last.image, last.batch.Revision
 	l.trimLocked()
 	l.notifyLocked()
 	l.mu.Unlock()
@@ -140,6 +138,7 @@ func (l *Local) fail(group []*commit, err error) {
 	}
 	if l.log.failed != nil {
 		l.failed = l.log.failed
+		l.nobodyLocked()
 		l.notifyLocked()
 	}
 	failed := l.failed

@@ -50,33 +50,33 @@ func (t *tail) trim(taken Revision) {
 // follower is one Follow under way; at is the last revision its function has taken.
 type follower struct{ at Revision }
 
-func (l *Local) trimLocked() {
-	taken := l.head
-	for f := range l.followers {
-		taken = min(taken, f.at)
+func (f *feed) trimLocked() {
+	taken := f.head
+	for w := range f.followers {
+		taken = min(taken, w.at)
 	}
-	l.tail.trim(taken)
+	f.tail.trim(taken)
 }
 
 // Follow implements Store.
-func (l *Local) Follow(ctx context.Context, after Revision, fn func(Batch) error) error {
-	f := &follower{at: after}
-	l.mu.Lock()
-	if after > l.head {
-		head := l.head
-		l.mu.Unlock()
+func (f *feed) Follow(ctx context.Context, after Revision, fn func(Batch) error) error {
+	w := &follower{at: after}
+	f.mu.Lock()
+	if after > f.head {
+		head := f.head
+		f.mu.Unlock()
 		return fmt.Errorf("follow after revision %d, the last one is %d", after, head)
 	}
-	l.followers[f] = struct{}{}
-	l.mu.Unlock()
+	f.followers[w] = struct{}{}
+	f.mu.Unlock()
 	defer func() {
-		l.mu.Lock()
-		delete(l.followers, f)
-		l.notifyLocked()
-		l.mu.Unlock()
+		f.mu.Lock()
+		delete(f.followers, w)
+		f.notifyLocked()
+		f.mu.Unlock()
 	}()
 	for {
-		batches, moved, err := l.next(f)
+		batches, moved, err := f.next(w)
 		if err != nil {
 			return err
 		}
@@ -87,10 +87,10 @@ func (l *Local) Follow(ctx context.Context, after Revision, fn func(Batch) error
 			if err := fn(b); err != nil {
 				return err
 			}
-			l.mu.Lock()
-			f.at = b.Revision
-			l.notifyLocked()
-			l.mu.Unlock()
+			f.mu.Lock()
+			w.at = b.Revision
+			f.notifyLocked()
+			f.mu.Unlock()
 		}
 		if len(batches) > 0 {
 			continue
@@ -103,31 +103,31 @@ func (l *Local) Follow(ctx context.Context, after Revision, fn func(Batch) error
 	}
 }
 
-// next returns the batches after what f has taken, or a channel that closes when there may be some.
-func (l *Local) next(f *follower) ([]Batch, <-chan struct{}, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if f.at < l.tail.after {
-		return nil, nil, fmt.Errorf("after revision %d, kept are those after %d: %w", f.at, l.tail.after, ErrTooFarBehind)
+// next returns the batches after what w has taken, or a channel that closes when there may be some.
+func (f *feed) next(w *follower) ([]Batch, <-chan struct{}, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w.at < f.tail.after {
+		return nil, nil, fmt.Errorf("after revision %d, kept are those after %d: %w", w.at, f.tail.after, ErrTooFarBehind)
 	}
 	// The slice stays valid without the lock: add writes behind its end only, and trim copies.
-	batches := l.tail.batches[f.at-l.tail.after:]
-	if len(batches) == 0 && l.closed {
-		return nil, nil, ErrClosed
+	batches := f.tail.batches[w.at-f.tail.after:]
+	if len(batches) == 0 && f.ended != nil {
+		return nil, nil, f.ended
 	}
-	return batches[:len(batches):len(batches)], l.moved, nil
+	return batches[:len(batches):len(batches)], f.moved, nil
 }
 
 // awaitFollowers returns when every Follow under way has taken the revision (QUO-1).
-func (l *Local) awaitFollowers(ctx context.Context, rev Revision) error {
+func (f *feed) awaitFollowers(ctx context.Context, rev Revision) error {
 	for {
-		l.mu.Lock()
+		f.mu.Lock()
 		behind := false
-		for f := range l.followers {
-			behind = behind || f.at < rev
+		for w := range f.followers {
+			behind = behind || w.at < rev
 		}
-		moved := l.moved
-		l.mu.Unlock()
+		moved := f.moved
+		f.mu.Unlock()
 		if !behind {
 			return nil
 		}
@@ -158,35 +158,36 @@ func (w *watcher) tell(now Leadership) {
 }
 
 // Watch implements Store.
-func (l *Local) Watch(fn func(Leadership)) (stop func()) {
+func (f *feed) Watch(fn func(Leadership)) (stop func()) {
 	w := &watcher{fn: fn}
 	w.mu.Lock() // a change that comes now waits until fn was told the present state
-	l.mu.Lock()
-	l.watchers[w] = struct{}{}
-	now := l.leadershipLocked()
-	l.mu.Unlock()
+	f.mu.Lock()
+	f.watchers[w] = struct{}{}
+	now := f.leads
+	f.mu.Unlock()
 	w.last = now
 	w.fn(now)
 	w.mu.Unlock()
 	return func() {
-		l.mu.Lock()
-		delete(l.watchers, w)
-		l.mu.Unlock()
+		f.mu.Lock()
+		delete(f.watchers, w)
+		f.mu.Unlock()
 		w.mu.Lock()
 		w.stopped = true
 		w.mu.Unlock()
 	}
 }
 
-// tellWatchers tells all of them who leads now; called without mu.
-func (l *Local) tellWatchers() {
-	l.mu.Lock()
-	now := l.leadershipLocked()
-	list := make([]*watcher, 0, len(l.watchers))
-	for w := range l.watchers {
+// tellWatchers tells all of them who leads now; called without mu, by one goroutine at a time, or a watcher could hear of an old
+// leadership last.
+func (f *feed) tellWatchers() {
+	f.mu.Lock()
+	now := f.leads
+	list := make([]*watcher, 0, len(f.watchers))
+	for w := range f.watchers {
 		list = append(list, w)
 	}
-	l.mu.Unlock()
+	f.mu.Unlock()
 	for _, w := range list {
 		w.tell(now)
 	}

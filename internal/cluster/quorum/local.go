@@ -31,6 +31,7 @@ type Options struct {
 
 // Local is the Store of a single node.
 type Local struct {
+	feed
 	opts Options
 	lock io.Closer // of the data directory; nil without FS
 	cut  int64
@@ -39,21 +40,12 @@ type Local struct {
 	// writing is held by the one committer that writes for all that wait (group commit), across the fsync. Order: writing before mu.
 	writing sync.Mutex
 
-	// mu guards what follows. Held for memory work only.
-	mu sync.Mutex
-	// image and head are what is durable; ahead and aheadHead are with the waiting commits on top, which is what the next commit is
-	// checked against. head <= aheadHead.
-	image     *metadata.Image
-	head      Revision
+	// feed.mu guards these, too. ahead and aheadHead are the feed's image and head with the waiting commits on top, which is what the
+	// next commit is checked against. head <= aheadHead.
 	ahead     *metadata.Image
 	aheadHead Revision
 	waiting   []*commit
-	tail      tail
-	followers map[*follower]struct{}
-	moved     chan struct{} // closed and replaced when head, a follower or the state below moves
 	failed    error
-	closed    bool
-	watchers  map[*watcher]struct{}
 }
 
 // Open opens or makes the store in a data directory. It reads the log, cuts a half-written last frame (Cut tells how much), and takes
@@ -62,13 +54,8 @@ func Open(opts Options) (*Local, error) {
 	if opts.CompactBytes <= 0 {
 		opts.CompactBytes = 4 << 20
 	}
-	l := &Local{
-		opts:      opts,
-		image:     metadata.Empty(),
-		followers: map[*follower]struct{}{},
-		moved:     make(chan struct{}),
-		watchers:  map[*watcher]struct{}{},
-	}
+	l := &Local{feed: newFeed(), opts: opts}
+	l.leads = Leadership{Controller: opts.Node, Term: localTerm, Here: true}
 	if opts.FS != nil {
 		if err := l.openFiles(); err != nil {
 			return nil, fmt.Errorf("metadata store in %s: %w", opts.Dir, err)
@@ -128,33 +115,25 @@ func (l *Local) Cut() int64 { return l.cut }
 // Load implements Store.
 func (l *Local) Load(context.Context) (metadata.Snapshot, Revision, error) {
 	l.mu.Lock()
-	img, rev, closed := l.image, l.head, l.closed
+	img, rev, ended := l.image, l.head, l.ended
 	l.mu.Unlock()
-	if closed {
-		return metadata.Snapshot{}, 0, ErrClosed
+	if ended != nil {
+		return metadata.Snapshot{}, 0, ended
 	}
 	return metadata.SnapshotOf(img), rev, nil
 }
 
-// Leadership implements Store: this node leads until it fails or closes.
-func (l *Local) Leadership() Leadership {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.leadershipLocked()
-}
-
-func (l *Local) leadershipLocked() Leadership {
-	if l.closed || l.failed != nil {
-		return Leadership{Controller: kafka.NoBroker, Term: localTerm}
-	}
-	return Leadership{Controller: l.opts.Node, Term: localTerm, Here: true}
+// nobodyLocked says that nobody leads from now on.
+func (l *Local) nobodyLocked() {
+	l.leads = Leadership{Controller: kafka.NoBroker, Term: localTerm}
 }
 
 // Close implements Store. Commits that wait finish first.
 func (l *Local) Close() error {
 	l.mu.Lock()
-	already := l.closed
-	l.closed = true // nothing is queued from here on, so nothing is written after the file is closed
+	already := l.ended != nil
+	l.ended = ErrClosed // nothing is queued from here on, so nothing is written after the file is closed
+	l.nobodyLocked()
 	l.mu.Unlock()
 	if already {
 		return nil
@@ -171,10 +150,4 @@ func (l *Local) Close() error {
 		return nil
 	}
 	return errors.Join(l.log.close(head), l.lock.Close())
-}
-
-// notifyLocked wakes everyone who waits for a change.
-func (l *Local) notifyLocked() {
-	close(l.moved)
-	l.moved = make(chan struct{})
 }

@@ -19,7 +19,8 @@ type Store interface {
 	Follow(ctx context.Context, after Revision, fn func(Batch) error) error
 
 	// Commit appends records as one batch: all or none, durably, before it returns (QUO-1). Records that contradict the image are
-	// refused (metadata.ErrConflict, metadata.ErrUnknownRecord). Without records it returns the present revision. An error other
+	// refused (metadata.ErrConflict, metadata.ErrUnknownRecord). Without records it returns the present revision, and that proves that
+	// nobody had committed in a later term when it was called. An error other
 	// than ErrStaleTerm, ErrGuard and those two leaves open whether the records were committed; when ctx ends after they were
 	// written, they are.
 	Commit(ctx context.Context, term Term, guards []Guard, records []metadata.Record) (Revision, error)
