@@ -15,5 +15,5 @@
 //
 // Files: image.go (Image), topics.go (Topics, Topic, Partition), configs.go (Resource, Configs), shards.go (the copy-on-write table),
 // records.go (the records), encode.go and decode.go (their bytes, docs/format/metadata.md), fold.go and fold_topics.go (Fold),
-// delta.go (Delta, Publisher), snapshot.go (Snapshot), features.go (what this build understands).
+// delta.go (Delta, Publisher), between.go (the Delta over a snapshot), snapshot.go (Snapshot), features.go (what this build understands).
 package metadata
