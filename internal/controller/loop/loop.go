@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rafka-io/rafka/internal/cluster/quorum"
 	"github.com/rafka-io/rafka/internal/controller"
@@ -19,6 +21,8 @@ const (
 	// maxGroupBytes ends a group of requests that are committed together; half of what a commit may hold, so that one request of
 	// ordinary size always fits behind it.
 	maxGroupBytes = quorum.MaxBatchBytes / 2
+	// DefaultLease is how long the controller believes in a broker after a heartbeat (rafka.broker.lease.ms).
+	DefaultLease = 2500 * time.Millisecond
 )
 
 // Options of a Loop.
@@ -29,6 +33,30 @@ type Options struct {
 	Env controller.Env
 	// Publishers are told of each new image, in this order.
 	Publishers []metadata.Publisher
+
+	// What follows is for a node of a cluster.
+
+	// Peers reach the other brokers; nil: there are none and never will be.
+	Peers Peers
+	// Node is the id of this node's broker; needed with Peers.
+	Node kafka.BrokerID
+	// Lease is how long the controller believes in a broker after a heartbeat; the same on all nodes. 0: DefaultLease.
+	Lease time.Duration
+	// HeartbeatInterval lies between two heartbeats; 0: a tenth of Lease.
+	HeartbeatInterval time.Duration
+	// Now is a clock whose readings have a monotonic part; nil: time.Now.
+	Now func() time.Time
+	// Logger is told of brokers that come and go and of changes of the controller; nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// Peers calls other brokers: peer.Peers.
+type Peers interface {
+	// Call calls a method of a broker. Errors are *kafka.Error: those of the method, kafka.BrokerNotAvailable when nothing was sent,
+	// kafka.NetworkException when it is unknown what came of it.
+	Call(ctx context.Context, to kafka.BrokerID, method string, body []byte) ([]byte, error)
+	// Probe returns nil if the broker's process answers, and an error with syscall.ECONNREFUSED in its chain if there is none.
+	Probe(ctx context.Context, to kafka.BrokerID) error
 }
 
 // Loop is the controller of a node and the source of its images.
@@ -36,20 +64,48 @@ type Loop struct {
 	opts   Options
 	image  atomic.Pointer[metadata.Image]
 	queue  chan *request
+	turn   chan struct{}   // tells the deciding goroutine that the leadership changed
 	ctx    context.Context // ends when Close begins or one of the goroutines has failed
 	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // the two goroutines
+	wg     sync.WaitGroup // all goroutines
+
+	self   membership // this node as a broker of the cluster
+	leases leases     // of all brokers; used while this node decides
+	keeper keeper     // of the leases
 
 	// mu guards what follows. Held for memory work only.
 	mu       sync.Mutex
 	revision quorum.Revision // of image, with every publisher told
-	moved    chan struct{}   // closed and replaced when revision rises
+	offset   metadata.Offset // the same
+	moved    chan struct{}   // closed and replaced when they rise
 	running  bool
+	closed   bool
+	reign    reign
+	calls    map[*call]struct{} // to the controller, under way
+	stop     func()             // ends the watch of the leadership
 }
 
-// New returns a Loop whose image is empty until Start.
+// New returns a Loop whose image is empty until Start or Join.
 func New(o Options) *Loop {
-	l := &Loop{opts: o, queue: make(chan *request, maxQueued), moved: make(chan struct{})}
+	if o.Lease <= 0 {
+		o.Lease = DefaultLease
+	}
+	if o.HeartbeatInterval <= 0 {
+		o.HeartbeatInterval = o.Lease / 10
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l := &Loop{
+		opts: o, queue: make(chan *request, maxQueued), turn: make(chan struct{}, 1), moved: make(chan struct{}),
+		calls: map[*call]struct{}{}, stop: func() {},
+	}
+	l.reign.changed = make(chan struct{})
+	l.self.init(o.Now())
+	l.keeper.init()
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.image.Store(metadata.Empty())
 	return l
@@ -58,8 +114,9 @@ func New(o Options) *Loop {
 // Image is the metadata of this moment. A request asks once (MET-1).
 func (l *Loop) Image() *metadata.Image { return l.image.Load() }
 
-// Start loads what the store has, registers this node, publishes the first image and starts the two goroutines. When it returns, the
-// node knows everything that was ever acknowledged and requests may come. Errors: controller.ErrForeignData, those of the store.
+// Start loads what the store has, registers this node, publishes the first image and starts the goroutines of a cluster of one. When
+// it returns, the node knows everything that was ever acknowledged and requests may come. With Peers others may join later, and this
+// node is then a member as they are. Errors: controller.ErrForeignData, those of the store.
 func (l *Loop) Start(ctx context.Context, n controller.Node) error {
 	snapshot, revision, err := l.opts.Store.Load(ctx)
 	if err != nil {
@@ -85,13 +142,32 @@ func (l *Loop) Start(ctx context.Context, n controller.Node) error {
 		img.Offset = snapshot.Offset + metadata.Offset(len(records))
 		delta.To = img.Offset
 	}
+	l.self.is(controller.Registration{Broker: n.Broker, ClusterID: img.ClusterID}, img.Brokers[n.Broker.ID].Epoch)
+	l.launch(revision, img, delta)
+	return nil
+}
+
+// launch publishes the first image and starts the goroutines that every node has.
+func (l *Loop) launch(revision quorum.Revision, img *metadata.Image, delta *metadata.Delta) {
 	l.publish(revision, img, delta)
 	l.mu.Lock()
 	l.running = true
 	l.mu.Unlock()
-	l.wg.Go(func() { l.stop(l.follow(revision, img)) })
-	l.wg.Go(func() { l.stop(l.decide()) })
-	return nil
+	l.spawn(func() { l.fail(l.follow(revision, img)) })
+	l.spawn(l.decide)
+	if l.opts.Peers == nil {
+		return
+	}
+	l.spawn(l.keep)
+	l.spawn(l.beat)
+	stop := l.opts.Store.Watch(l.led)
+	l.mu.Lock()
+	l.stop = stop
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		stop()
+	}
 }
 
 // Done is closed when the loop no longer works: after Close, or because of an error after which the node must stop; see Err.
@@ -105,82 +181,31 @@ func (l *Loop) Err() error {
 	return nil
 }
 
-var errClosed = errors.New("the controller is stopping")
-
-// Close refuses new requests, answers those that wait with an error and returns when both goroutines have ended.
+// Close refuses new requests, answers those that wait with an error and returns when all goroutines have ended. A broker of a cluster
+// that is to leave without a gap calls Stop first.
 func (l *Loop) Close() {
 	l.cancel(errClosed)
+	l.mu.Lock()
+	l.closed = true
+	stop := l.stop
+	l.mu.Unlock()
+	stop()
 	l.wg.Wait()
 }
 
-func (l *Loop) stop(err error) {
+func (l *Loop) fail(err error) {
 	if err != nil {
 		l.cancel(err)
 	}
 }
 
-// follow makes images of batches until the loop ends. A batch that does not fold ends the node (MET-3).
-func (l *Loop) follow(after quorum.Revision, img *metadata.Image) error {
-	err := l.opts.Store.Follow(l.ctx, after, func(b quorum.Batch) error {
-		next, delta, err := metadata.Fold(img, b.Records)
-		if err != nil {
-			return err
-		}
-		img = next
-		l.publish(b.Revision, img, delta)
-		return nil
-	})
-	if l.ctx.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("follow metadata: %w", err)
-}
-
-// publish makes img the image and tells the publishers. The image comes first: a publisher that starts to serve a partition must not
-// be asked about it by somebody who does not see it yet.
-func (l *Loop) publish(revision quorum.Revision, img *metadata.Image, delta *metadata.Delta) {
-	l.image.Store(img)
-	for _, p := range l.opts.Publishers {
-		p.Apply(img, delta)
-	}
+// spawn runs f on a goroutine of the loop, unless it is closing.
+func (l *Loop) spawn(f func()) bool {
 	l.mu.Lock()
-	l.revision = revision
-	close(l.moved)
-	l.moved = make(chan struct{})
-	l.mu.Unlock()
-}
-
-// await returns once the image has a revision and every publisher was told.
-func (l *Loop) await(revision quorum.Revision) error {
-	for {
-		l.mu.Lock()
-		at, moved := l.revision, l.moved
-		l.mu.Unlock()
-		if at >= revision {
-			return nil
-		}
-		select {
-		case <-l.ctx.Done():
-			return context.Cause(l.ctx)
-		case <-moved:
-		}
+	defer l.mu.Unlock()
+	if l.closed || !l.running {
+		return false
 	}
-}
-
-// explain gives a store's error the code that a client acts on: try again here, or look for the controller.
-func explain(err error) error {
-	if err == nil || kafka.CodeOf(err) != kafka.UnknownServerError {
-		return err
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return kafka.Errorf(kafka.RequestTimedOut, "the change was not confirmed in time; look whether it has happened before trying again: %w", err)
-	case errors.Is(err, quorum.ErrStaleTerm), errors.Is(err, quorum.ErrGuard), errors.Is(err, quorum.ErrClosed), errors.Is(err, errClosed):
-		return kafka.Errorf(kafka.NotController, "this broker does not decide at present; try again: %w", err)
-	case errors.Is(err, quorum.ErrTooLarge):
-		return kafka.Errorf(kafka.PolicyViolation, "the request asks for too much at a time; split it: %w", err)
-	case errors.Is(err, metadata.ErrConflict), errors.Is(err, metadata.ErrUnknownRecord):
-		return err
-	}
-	return kafka.Errorf(kafka.KafkaStorageError, "the metadata could not be stored: %w", err)
+	l.wg.Go(f)
+	return true
 }

@@ -14,53 +14,83 @@ type decision func(*metadata.Image) []metadata.Record
 // request is a decision on its way. Whoever takes it first, the deciding goroutine or a caller that gives up, has it.
 type request struct {
 	decide decision
+	limit  int // bytes of its records
 	taken  atomic.Bool
 	done   chan error // buffered; answered once
 }
 
+// refuse answers a request that nobody has taken.
+func (r *request) refuse(err error) {
+	if !r.taken.Swap(true) {
+		r.done <- err
+	}
+}
+
 // submit has a decision made and returns when its records are in this node's image with every publisher told. When it returns an
-// error the decision may still be running, and its results must not be looked at.
+// error the decision may still be running, and its results must not be looked at. Errors with isVoid: nothing has happened.
 func (l *Loop) submit(ctx context.Context, decide decision) error {
+	return explain(l.enqueue(ctx, &request{decide: decide, limit: maxGroupBytes, done: make(chan error, 1)}))
+}
+
+// submitLarge is submit for what this node decides by itself, which cannot be split.
+func (l *Loop) submitLarge(decide decision) error {
+	return explain(l.enqueue(l.ctx, &request{decide: decide, limit: quorum.MaxBatchBytes, done: make(chan error, 1)}))
+}
+
+func (l *Loop) enqueue(ctx context.Context, r *request) error {
 	l.mu.Lock()
-	running := l.running
+	running, decides, resigned := l.running, l.opts.Peers == nil || l.reign.decides, l.reign.resigned
 	l.mu.Unlock()
 	if !running {
-		return explain(errClosed)
+		return errClosed
 	}
-	r := &request{decide: decide, done: make(chan error, 1)}
+	if !decides {
+		return errElsewhere
+	}
 	select {
 	case l.queue <- r:
 	case <-ctx.Done():
-		return explain(ctx.Err())
+		return ctx.Err()
+	case <-resigned:
+		return errElsewhere
 	case <-l.ctx.Done():
-		return explain(context.Cause(l.ctx))
+		return context.Cause(l.ctx)
 	}
-	select {
-	case err := <-r.done:
-		return explain(err)
-	case <-ctx.Done():
-		r.taken.Swap(true) // not begun: then it never happens
-	case <-l.ctx.Done():
+	for {
+		select {
+		case err := <-r.done:
+			return err
+		case <-resigned:
+			r.refuse(errElsewhere)
+			resigned = nil // taken: then its outcome is awaited
+			continue
+		case <-ctx.Done():
+			r.taken.Swap(true) // not begun: then it never happens
+		case <-l.ctx.Done():
+		}
+		break
 	}
 	select {
 	case err := <-r.done: // both at once: the answer counts
-		return explain(err)
+		return err
 	default:
 	}
 	if err := ctx.Err(); err != nil {
-		return explain(err)
+		return err
 	}
-	return explain(context.Cause(l.ctx))
+	return context.Cause(l.ctx)
 }
 
 // decide is the deciding goroutine.
-func (l *Loop) decide() error {
+func (l *Loop) decide() {
 	for {
 		select {
 		case <-l.ctx.Done():
-			return nil
+			return
+		case <-l.turn:
+			l.takeOver()
 		case first := <-l.queue:
-			l.run(first)
+			l.decideWith(first)
 		}
 	}
 }
@@ -74,13 +104,19 @@ type group struct {
 	bytes    int
 }
 
-// run decides first and everything that waits behind it, as one commit.
-func (l *Loop) run(first *request) {
+// decideWith decides first and everything that waits behind it, as one commit.
+func (l *Loop) decideWith(first *request) {
 	term := l.opts.Store.Leadership().Term // of the decisions below; if it is over when they are committed, they are void (LOP-3)
 	l.mu.Lock()
 	head := l.revision
+	decides := l.opts.Peers == nil || l.reign.decides && l.reign.term == term
 	l.mu.Unlock()
-	// Nobody but this goroutine commits, and it waits for the image each time, so the image is that of head.
+	if !decides {
+		first.refuse(errElsewhere)
+		return
+	}
+	// While this node leads, nobody but this goroutine commits, and it waits for the image each time, so the image is that of head. If
+	// somebody else has taken over, it may be a newer one, and the guard refuses the commit.
 	g := &group{image: l.Image()}
 	g.add(first)
 	for more := true; more && g.bytes < maxGroupBytes && len(g.requests) < maxQueued; {
@@ -90,6 +126,9 @@ func (l *Loop) run(first *request) {
 		default:
 			more = false
 		}
+	}
+	if len(g.requests) == 0 {
+		return
 	}
 	err := l.commit(term, head, g.records)
 	for _, r := range g.requests {
@@ -104,8 +143,12 @@ func (g *group) add(r *request) {
 	records := r.decide(g.image)
 	if len(records) > 0 {
 		g.scratch = metadata.AppendRecords(g.scratch[:0], records)
-		if len(g.scratch) > maxGroupBytes {
+		if len(g.scratch) > r.limit {
 			r.done <- quorum.ErrTooLarge
+			return
+		}
+		if g.bytes+len(g.scratch) > quorum.MaxBatchBytes {
+			r.done <- errElsewhere // alone, the next time
 			return
 		}
 		next, _, err := metadata.Fold(g.image, records)
@@ -116,21 +159,4 @@ func (g *group) add(r *request) {
 		g.image, g.records, g.bytes = next, append(g.records, records...), g.bytes+len(g.scratch)
 	}
 	g.requests = append(g.requests, r)
-}
-
-// commit stores the records of a group and waits for them. Also those requests of it that made no records wait, because they were
-// decided on what the others changed.
-func (l *Loop) commit(term quorum.Term, head quorum.Revision, records []metadata.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	guard := []quorum.Guard{{Head: head}}
-	revision, err := l.opts.Store.Commit(l.ctx, term, guard, records)
-	if err != nil {
-		if cause := context.Cause(l.ctx); cause != nil {
-			return cause
-		}
-		return err
-	}
-	return l.await(revision)
 }
