@@ -56,7 +56,34 @@ func AlterConfigs(env *Env, img *metadata.Image, resources []AlterResource) ([]m
 		}
 		records = append(records, made...)
 	}
-	return records, errs
+	return append(records, noLongerEligible(env, img, records)...), errs
+}
+
+// noLongerEligible takes eligible leader replicas away where a lower min.insync.replicas lets the watermark move without them. It belongs
+// to the same records as the setting: a moment between the two could lose what is acknowledged in it.
+func noLongerEligible(env *Env, img *metadata.Image, settings []metadata.Record) []metadata.Record {
+	about := func(r metadata.Record) bool {
+		c, ok := r.(*metadata.ConfigRecord)
+		return ok && c.Name == "min.insync.replicas"
+	}
+	if env.MinISR == nil || !slices.ContainsFunc(settings, about) {
+		return nil
+	}
+	next, _, err := metadata.Fold(img, settings)
+	if err != nil {
+		return nil // the settings will not be stored either
+	}
+	c := newChanges(env, next)
+	for _, t := range topicsWith(next, func(p *metadata.Partition) bool { return len(p.ELR) > 0 }) {
+		for i := range t.Partitions {
+			if p := &t.Partitions[i]; len(p.ELR) > 0 {
+				if after, changed := c.settle(t, p, asIs(p)); changed {
+					c.put(t, int32(i), after)
+				}
+			}
+		}
+	}
+	return c.records
 }
 
 func alterResource(env *Env, img *metadata.Image, r *AlterResource) ([]metadata.Record, error) {
@@ -89,7 +116,25 @@ func alterResource(env *Env, img *metadata.Image, r *AlterResource) ([]metadata.
 	if err := checkGroupBounds(env, img, r.Resource, set); err != nil {
 		return nil, err
 	}
-	return difference(r.Resource, before, after), nil
+	return append(difference(r.Resource, before, after), drainAsSet(env, img, r, after)...), nil
+}
+
+// drainSetting is the setting of a broker that DrainBroker acts on.
+const drainSetting = "rafka.broker.drain"
+
+// drainAsSet does with a broker what its setting says by now, if the change is about that. Setting the same once more counts too.
+func drainAsSet(env *Env, img *metadata.Image, r *AlterResource, after map[string]string) []metadata.Record {
+	_, had := img.Configs[r.Resource][drainSetting]
+	named := slices.ContainsFunc(r.Changes, func(c ConfigChange) bool { return c.Name == drainSetting })
+	if r.Type != metadata.ResourceBroker || r.Name == "" || !named && !(r.Replace && had) {
+		return nil
+	}
+	id, err := strconv.ParseInt(r.Name, 10, 32)
+	if err != nil {
+		return nil // checkResource has refused it
+	}
+	records, _ := DrainBroker(env, img, kafka.BrokerID(id), strings.EqualFold(strings.TrimSpace(after[drainSetting]), "true")) // it is registered: checkResource
+	return records
 }
 
 // CheckChanges refuses what no resource allows: a name twice, or no value where one is needed.

@@ -85,6 +85,7 @@ func TestAlterConfigs(t *testing.T) {
 		{topic, "replace", ""},
 		{broker, "log.retention.ms=5", "log.retention.ms=5"},
 		{broker, "advertised.listeners=PLAINTEXT://h:1", "advertised.listeners=PLAINTEXT://h:1"},
+		{broker, "rafka.broker.drain=true", "rafka.broker.drain=true"},
 		{all, "log.retention.ms=5 log.preallocate=true", "log.preallocate=true log.retention.ms=5"},
 		{group, "consumer.session.timeout.ms=6000", "consumer.session.timeout.ms=6000"},
 		{metadata.Resource{Type: metadata.ResourceClientMetrics, Name: "m"}, "interval.ms=1000", "interval.ms=1000"},
@@ -106,6 +107,8 @@ func TestAlterConfigs(t *testing.T) {
 		{broker, "log.dirs=/x", "INVALID_REQUEST: Cannot update these configs dynamically: [log.dirs]"},
 		{broker, "log.retention.ms=1 auto.create.topics.enable=false", "INVALID_REQUEST: Cannot update these configs dynamically: [auto.create.topics.enable]"},
 		{all, "advertised.listeners=PLAINTEXT://h:1", "INVALID_REQUEST: Cannot update these configs at default cluster level, broker id must be specified: [advertised.listeners]"},
+		{all, "rafka.broker.drain=true", "INVALID_REQUEST: Cannot update these configs at default cluster level, broker id must be specified: [rafka.broker.drain]"},
+		{broker, "rafka.broker.drain=soon", "INVALID_REQUEST: Invalid value soon for configuration rafka.broker.drain: Expected value to be either true or false"},
 		{broker, "log.retention.ms=x", "INVALID_REQUEST: Invalid value x for configuration log.retention.ms: Not a number of type LONG"},
 		{broker, "never.heard.of=1", "INVALID_REQUEST: Unknown broker config name: never.heard.of"},
 		{metadata.Resource{Type: metadata.ResourceBroker, Name: "7"}, "log.retention.ms=1", "BROKER_ID_NOT_REGISTERED: No broker with id 7 found."},
@@ -169,6 +172,52 @@ func TestAlterConfigsDecidesEachOnItsOwn(t *testing.T) {
 	odd := controller.AlterResource{Resource: topic, Changes: []controller.ConfigChange{{Name: "retention.ms", Op: 9, Value: value("1")}}}
 	if _, errs = controller.AlterConfigs(configEnv(), configured(t), []controller.AlterResource{odd}); kafka.CodeOf(errs[0]) != kafka.InvalidRequest {
 		t.Fatal(errs)
+	}
+}
+
+// A broker drains as long as its setting says so, and whoever gets the id after it does not.
+func TestDrainSettingDrainsTheBroker(t *testing.T) {
+	env, img := configEnv(), configured(t)
+	broker := metadata.Resource{Type: metadata.ResourceBroker, Name: "1"}
+	alter := func(want string, replace bool, changes ...string) {
+		t.Helper()
+		r := controller.AlterResource{Resource: broker, Replace: replace}
+		for _, c := range changes {
+			r.Changes = append(r.Changes, change(c))
+		}
+		records, errs := controller.AlterConfigs(env, img, []controller.AlterResource{r})
+		if errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+		img = fold(t, img, records)
+		if got := fmt.Sprintf("%v %s", img.Brokers[1].Draining, settings(img, broker)); got != want {
+			t.Errorf("%v: %q, want %q", changes, got, want)
+		}
+	}
+	alter("true rafka.broker.drain=TRUE", false, "rafka.broker.drain=TRUE")
+	alter("true log.retention.ms=5 rafka.broker.drain=TRUE", false, "log.retention.ms=5") // about something else
+	alter("false log.retention.ms=5", false, "rafka.broker.drain-")
+	alter("true log.retention.ms=5 rafka.broker.drain=true", false, "rafka.broker.drain=true")
+	alter("false log.retention.ms=5 rafka.broker.drain=false", false, "rafka.broker.drain=false")
+	alter("true rafka.broker.drain=true", true, "rafka.broker.drain=true")
+	alter("false ", true)
+	// Where the flag was set or lost in another way, saying it once more does it.
+	alter("true rafka.broker.drain=true", false, "rafka.broker.drain=true")
+	lost := *img.Brokers[1]
+	lost.Draining = false
+	img = fold(t, img, []metadata.Record{&metadata.BrokerRecord{Broker: lost}})
+	alter("false log.retention.ms=6 rafka.broker.drain=true", false, "log.retention.ms=6")
+	alter("true log.retention.ms=6 rafka.broker.drain=true", false, "rafka.broker.drain=true")
+
+	gone := *img.Brokers[1]
+	gone.Fenced = true
+	img = fold(t, img, []metadata.Record{&metadata.BrokerRecord{Broker: gone}, &metadata.RemoveTopicRecord{ID: kafka.UUID{1}}})
+	records, err := controller.UnregisterBroker(env, img, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if img = fold(t, img, records); img.Brokers[1] != nil || settings(img, broker) != "log.retention.ms=6" {
+		t.Errorf("%v %s", img.Brokers, settings(img, broker))
 	}
 }
 

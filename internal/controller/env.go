@@ -19,6 +19,14 @@ type Env struct {
 	// Inherited is the value a setting of a resource has while nothing is set for the resource itself: what the dynamic settings of
 	// the image, the configuration of the node and the table of defaults say. OpAppend and OpSubtract start from it.
 	Inherited func(img *metadata.Image, r metadata.Resource, name string) string
+	// MinISR is min.insync.replicas of a topic; nil: 1. It says when the eligible leader replicas are kept (KIP-966), so it must not be more
+	// than what the leaders go by.
+	MinISR func(img *metadata.Image, topic string) int
+	// Unclean is unclean.leader.election.enable of a topic; nil: false.
+	Unclean func(img *metadata.Image, topic string) bool
+	// Supports is the highest level of a feature that a broker has said it understands; known is false while it has said nothing. nil:
+	// whoever is registered understands what this node does.
+	Supports func(id kafka.BrokerID, feature string) (level int16, known bool)
 }
 
 // DefaultMaxPartitions bounds the partitions of one request and of the cluster: each costs memory and files on every replica, and a

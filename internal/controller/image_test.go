@@ -58,3 +58,51 @@ func said(err error) string {
 	}
 	return fmt.Sprintf("%s: %s", kafka.CodeOf(err).Name(), kafka.MessageOf(err))
 }
+
+type ids = []kafka.BrokerID
+
+// brokers is an image of these brokers and nothing else; Epoch 0 becomes 1.
+func brokers(t testing.TB, list ...metadata.Broker) *metadata.Image {
+	t.Helper()
+	var records []metadata.Record
+	for _, b := range list {
+		b.Epoch = max(b.Epoch, 1)
+		records = append(records, &metadata.BrokerRecord{Broker: b})
+	}
+	return fold(t, metadata.Empty(), records)
+}
+
+// topic adds a topic whose partitions are in these states.
+func topic(t testing.TB, img *metadata.Image, name string, partitions ...metadata.Partition) *metadata.Image {
+	t.Helper()
+	id := kafka.UUID{7, byte(img.Topics.Len())}
+	return fold(t, img, []metadata.Record{&metadata.TopicRecord{ID: id, Name: name, Internal: controller.IsInternal(name), Partitions: metadata.Runs(partitions)}})
+}
+
+// state of the first partition of a topic.
+func state(img *metadata.Image, name string) metadata.Partition {
+	return img.Topics.ByName(name).Partitions[0]
+}
+
+// led is a healthy partition at leader epoch 3 and partition epoch 5; all are in sync unless isr says who.
+func led(replicas ids, isr ...kafka.BrokerID) metadata.Partition {
+	if isr == nil {
+		isr = replicas
+	}
+	return metadata.Partition{Replicas: replicas, ISR: isr, Leader: isr[0], LeaderEpoch: 3, PartitionEpoch: 5}
+}
+
+// minISR is an Env in which every topic has that min.insync.replicas.
+func minISR(n int) *controller.Env {
+	env := testEnv()
+	env.MinISR = func(*metadata.Image, string) int { return n }
+	return env
+}
+
+// wantState compares what counts in a test.
+func wantState(t testing.TB, what string, got, want metadata.Partition) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}

@@ -71,11 +71,11 @@ func morePartitions(img *metadata.Image, topic *metadata.Topic, m *MorePartition
 	has := len(topic.Partitions)
 	replication := 1
 	if has > 0 {
-		replication = len(topic.Partitions[0].Replicas)
+		replication = len(topic.Partitions[0].Replicas) - len(topic.Partitions[0].Removing)
 	}
 	if m.Assignment == nil {
 		// Goes on where the existing partitions end, so that the whole topic stays even.
-		runs, err := place(img, binary.LittleEndian.Uint32(topic.ID[:])+uint32(has), int32(more), int16(replication))
+		runs, err := place(img, binary.LittleEndian.Uint32(topic.ID[:]), int32(has), int32(more), int16(replication))
 		if err != nil {
 			return nil, kafka.Errorf(kafka.InvalidReplicationFactor, "Unable to replicate the partition %d time(s): %w", replication, err)
 		}

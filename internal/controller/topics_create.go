@@ -119,7 +119,7 @@ func topicPartitions(env *Env, img *metadata.Image, t *NewTopic, id kafka.UUID, 
 	if err := checkRoom(env, img.Topics.PartitionCount(), asked, int(partitions)); err != nil {
 		return nil, err
 	}
-	runs, err := place(img, binary.LittleEndian.Uint32(id[:]), partitions, replication)
+	runs, err := place(img, binary.LittleEndian.Uint32(id[:]), 0, partitions, replication)
 	if err != nil {
 		return nil, kafka.Errorf(kafka.InvalidReplicationFactor, "Unable to replicate the partition %d time(s): %w", replication, err)
 	}
