@@ -59,5 +59,6 @@ var brokerActs = []Key{
 	{Name: "process.roles", Type: List, Default: "broker,controller", Importance: High, Valid: "[broker, controller]", Tier: Acts, Doc: "What this process does; it must include broker."},
 	{Name: "producer.id.expiration.ms", Type: Int, Default: "86400000", Importance: Low, Valid: "[1,...]", Mode: ClusterWide, Tier: Acts, Doc: "After this much silence an idempotent producer is forgotten."},
 	{Name: "queued.max.request.bytes", Type: Long, Default: "-1", Importance: Medium, Tier: Acts, Doc: "Memory for requests that are being handled, in bytes; rafka.memory.request.bytes goes before it. -1: unset."},
+	{Name: "replica.selector.class", Type: String, NoDefault: true, Importance: Medium, Tier: Acts, Doc: "org.apache.kafka.common.replica.RackAwareReplicaSelector sends consumers that name their client.rack to the replica there, if it is in sync; anything else keeps them at the leader."},
 	{Name: "socket.request.max.bytes", Type: Int, Default: "104857600", Importance: High, Valid: "[1,...]", Tier: Acts, Doc: "The largest request, in bytes; a connection that announces more is closed."},
 }

@@ -65,7 +65,6 @@ var brokerPlanned = []Key{
 	{Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Importance: Medium, Valid: "[0,...]", Tier: Acts, Doc: "How much one answer to a follower may hold."},
 	{Name: "replica.fetch.wait.max.ms", Type: Int, Default: "500", Importance: High, Tier: Acts, Doc: "How long a leader lets a follower wait for new records."},
 	{Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Importance: High, Tier: Acts, Doc: "A follower that was not caught up for this long leaves the in-sync replicas."},
-	{Name: "replica.selector.class", Type: String, NoDefault: true, Importance: Medium, Tier: Planned},
 	{Name: "replica.socket.timeout.ms", Type: Int, Default: "30000", Importance: High, Tier: Planned},
 	{Name: "replication.quota.window.num", Type: Int, Default: "11", Importance: Low, Valid: "[1,...]", Tier: Planned},
 	{Name: "replication.quota.window.size.seconds", Type: Int, Default: "1", Importance: Low, Valid: "[1,...]", Tier: Planned},
@@ -140,6 +139,6 @@ var brokerPlanned = []Key{
 	{Name: "telemetry.max.bytes", Type: Int, Default: "1048576", Importance: Low, Valid: "[1,...]", Tier: Planned},
 	{Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Importance: High, Valid: "[1,...]", Tier: Planned},
 	{Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, Tier: Planned},
-	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Importance: High, Mode: ClusterWide, Tier: Planned},
+	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Importance: High, Mode: ClusterWide, Tier: Acts, Doc: "Whether a replica that is not in sync may lead when no other is left; what it does not have is lost."},
 	{Name: "unclean.leader.election.interval.ms", Type: Long, Default: "300000", Importance: Medium, Valid: "[1,...]", Tier: Planned},
 }

@@ -21,6 +21,7 @@ var brokerRafka = []Key{
 	{Name: "rafka.bootstrap.expect", Type: Int, Default: "0", Importance: High, Valid: "[0,...,1000]", Tier: Acts, Doc: "How many fresh brokers found a cluster together when none of rafka.join belongs to one; 0: none is founded."},
 	{Name: "rafka.metadata.voters", Type: Int, Default: "3", Importance: Medium, Valid: "[1,...,5]", Tier: Acts, Doc: "How many brokers keep the cluster's metadata and vote about it. The first ones that come do."},
 	{Name: "rafka.broker.lease.ms", Type: Int, Default: "2500", Importance: Medium, Valid: "[500,...,60000]", Tier: Acts, Doc: "How long a broker that is not heard of keeps its leaderships. One whose process ended loses them at once. The same on every broker."},
+	{Name: "rafka.broker.drain", Type: Boolean, Default: "false", Importance: Medium, Tier: Acts, Mode: PerBroker, Doc: "Whether the replicas of this broker are to move to others; it gets no new ones meanwhile. `rafka cluster drain` sets it."},
 	{Name: "super.users", Type: String, NoDefault: true, Importance: Medium, Hidden: true, Tier: Refused},
 	{Name: "allow.everyone.if.no.acl.found", Type: Boolean, Default: "true", Importance: Medium, Hidden: true, Tier: Refused},
 	{Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Importance: Medium, Valid: "[0,...]", Mode: PerBroker, Hidden: true, Tier: Planned},

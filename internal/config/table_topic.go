@@ -36,7 +36,7 @@ var topicKeys = []Key{
 	{Name: "remote.copy.lag.ms", Type: Long, Default: "0", Importance: Medium, Valid: "[-1,...]", Broker: []string{"log.remote.copy.lag.ms"}, Tier: Planned},
 	{Name: "remote.log.copy.disable", Type: Boolean, Default: "false", Importance: Medium, Tier: Planned},
 	{Name: "remote.log.delete.on.disable", Type: Boolean, Default: "false", Importance: Medium, Tier: Planned},
-	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Importance: Medium, Broker: []string{"unclean.leader.election.enable"}, Tier: Planned},
+	{Name: "unclean.leader.election.enable", Type: Boolean, Default: "false", Importance: Medium, Broker: []string{"unclean.leader.election.enable"}, Tier: Acts, Doc: "Whether a replica that is not in sync may lead when no other is left; what it does not have is lost."},
 	{Name: "internal.segment.bytes", Type: Int, NoDefault: true, Importance: Medium, Hidden: true, Tier: Ignored},
 	{Name: "segment.index.bytes", Type: Int, Default: "10485760", Importance: Medium, Valid: "[4,...]", Broker: []string{"log.index.size.max.bytes"}, Tier: Ignored},
 	{Name: "remote.storage.enable", Type: Boolean, Default: "false", Importance: Medium, Tier: Refused},

@@ -14,8 +14,9 @@ type TopicConfig struct {
 
 	Durability Durability
 
-	MaxMessageBytes int // max.message.bytes; at least 1
-	MinISR          int // min.insync.replicas
+	MaxMessageBytes int  // max.message.bytes; at least 1
+	MinISR          int  // min.insync.replicas
+	Unclean         bool // unclean.leader.election.enable
 
 	LogAppendTime bool // message.timestamp.type
 	// How far timestamps may lie from the broker's time. 0: no limit; "not at all" is a nanosecond, as record.Rules has it.
@@ -73,6 +74,7 @@ func (l *Layers) Topic() TopicConfig {
 
 		MaxMessageBytes: int(max(number("max.message.bytes"), 1)),
 		MinISR:          int(number("min.insync.replicas")),
+		Unclean:         text("unclean.leader.election.enable") == "true",
 
 		LogAppendTime:      text("message.timestamp.type") == "LogAppendTime",
 		TimestampBeforeMax: timestampLimit(ms("message.timestamp.before.max.ms")),
