@@ -17,6 +17,7 @@ type commits struct {
 	entries []commitEntry // offsets rise; entries[head:] wait
 	head    int
 	upto    timeline.Epoch // every operation up to here is committed
+	stopped bool           // nothing that waits will be committed
 }
 
 // commitEntry is an operation whose records are not committed, or one that may have seen those of such an operation.
@@ -53,7 +54,7 @@ func (c *commits) add(behind kafka.Offset, seq timeline.Epoch, replies []Pending
 // moved is told each new high watermark.
 func (c *commits) moved(hw kafka.Offset) {
 	c.mu.Lock()
-	if hw <= c.hw {
+	if hw <= c.hw || c.stopped {
 		c.mu.Unlock()
 		return
 	}
@@ -94,5 +95,19 @@ func (c *commits) committed(now timeline.Epoch) timeline.Epoch {
 func (c *commits) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.entries, c.head, c.hw, c.upto = nil, 0, 0, 0
+	c.entries, c.head, c.hw, c.upto, c.stopped = nil, 0, 0, 0, false
+}
+
+// stop makes the rest wait in vain: what is said of the high watermark after it does not count.
+func (c *commits) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+}
+
+// isStopped reports whether stop was called since reset.
+func (c *commits) isStopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
 }

@@ -16,8 +16,12 @@
 //	COR-6  Timers enqueue operations; they never change a shard by themselves.
 //	COR-7  A log that does not end where the shard left it is loaded again, never continued.
 //
-// Goroutines of a Runtime, ended by Close: one fires timers, one hands over effects, one for each load under way (two at once do
-// something). Locks: host.mu, then the leaves commits.mu, timers.mu, effects.mu, Runtime.mu.
+// A new leader's log may end behind the high watermark. What is there was committed by the last leader or was not, and turns out to be so when the
+// followers have fetched; until then the shard is Loading. So neither an answer nor a read ever tells of something that is taken back later, or
+// misses something that was told before.
+//
+// Goroutines of a Runtime, ended by Close: one fires timers, one hands over effects, one for each load under way (two at once read
+// their logs). Locks: host.mu, then the leaves commits.mu, timers.mu, effects.mu, Runtime.mu.
 //
 // How it is tested: a counter as a shard over a log in memory whose commits the test decides, on a fake clock (testing/synctest); random
 // operations, failures and changes of leaders against a naive fold; goroutines counted (goleak). Shards are single-stepped by coordtest.

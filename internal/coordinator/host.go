@@ -18,7 +18,7 @@ type Phase int8
 
 const (
 	PhaseNone    Phase = iota // not on this node
-	PhaseLoading              // its log is being read
+	PhaseLoading              // its log is being read, or is read and not all committed yet
 	PhaseActive               // it serves
 	PhaseFailed               // its log could not be read; tried again
 	PhaseClosed               // this node leads the partition no more
@@ -40,7 +40,7 @@ type host[S Shard] struct {
 	mu      sync.Mutex // COR-1. Held for memory work and for Log.Append
 	phase   Phase
 	gone    chan struct{} // closed when what is kept in the shard will not be answered: it was unloaded, or is loaded again
-	unwatch func()        // ends the high watermark's calls; nil unless Active
+	unwatch func()        // ends the high watermark's calls; nil unless Active, or Loading and about to be
 	shard   S
 	reg     *timeline.Registry
 	end     kafka.Offset   // of the log, as far as this shard has written and read it
@@ -128,17 +128,19 @@ func (h *host[S]) reload() {
 	h.rt.start(h.load)
 }
 
-// watch is told each new high watermark, and NoOffset when there will be none.
+// watch is told each new high watermark, and NoOffset when there will be none for what this shard has written: the partition is led elsewhere, or
+// in a later epoch, or its log has failed. From that call on no watermark counts, for it may be that of another leader's records (COR-2).
 func (h *host[S]) watch(hw kafka.Offset) {
 	if hw != kafka.NoOffset {
 		h.commits.moved(hw)
 		return
 	}
+	h.commits.stop()
 	h.rt.start(func() {
 		h.mu.Lock()
 		lost := h.phase == PhaseActive
-		if lost {
-			h.leave(PhaseLoading)
+		if lost || h.phase == PhaseLoading {
+			h.leave(PhaseLoading) // the load under way, if there is one, finds out by this
 		}
 		h.mu.Unlock()
 		if lost {

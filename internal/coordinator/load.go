@@ -1,7 +1,9 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -16,24 +18,29 @@ const (
 	lastRetry  = time.Minute
 )
 
+// patience is how long a log may stay uncommitted before that is worth a line in the broker's log.
+const patience = 10 * time.Second
+
+// errLost ends a load whose partition went to another leader or epoch meanwhile, or whose log failed.
+var errLost = kafka.Errorf(kafka.NotLeaderOrFollower, "the partition is led elsewhere by now, or its log cannot be used")
+
 // load reads the shard from its log until that has worked, or the shard was unloaded.
 func (h *host[S]) load() {
 	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
-		select {
-		case h.rt.loaders <- struct{}{}:
-		case <-h.rt.closed:
-			return
-		}
 		err := h.loadOnce()
-		<-h.rt.loaders
 		if err == nil {
 			h.setReady()
 			return
 		}
-		h.rt.opts.Logger.Error("a coordinator cannot be loaded", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err, "again_in", retry)
 		if !h.enter(PhaseFailed) {
 			return
 		}
+		level := slog.LevelError
+		switch kafka.CodeOf(err) {
+		case kafka.NotLeaderOrFollower, kafka.FencedLeaderEpoch, kafka.UnknownLeaderEpoch, kafka.UnknownTopicOrPartition:
+			level = slog.LevelDebug // the next image says so too, and unloads the shard
+		}
+		h.rt.opts.Logger.Log(context.Background(), level, "a coordinator cannot be loaded", "topic", h.rt.opts.Topic, "partition", h.partition, "err", err, "again_in", retry)
 		select {
 		case <-time.After(retry):
 		case <-h.rt.closed:
@@ -67,34 +74,140 @@ func (h *host[S]) enter(p Phase) bool {
 	return true
 }
 
-// loadOnce makes a shard of the log (COR-3) and lets it serve.
+// read is a shard that was made of the log (COR-3) and serves nobody yet.
+type read[S Shard] struct {
+	shard   S
+	reg     *timeline.Registry
+	end     kafka.Offset
+	records int
+}
+
+// loadOnce makes a shard of the log and lets it serve once all of that is committed. nil also when the shard was unloaded meanwhile.
 func (h *host[S]) loadOnce() error {
 	t0 := h.rt.opts.Now()
-	reg := timeline.NewRegistry()
-	shard := h.rt.opts.NewShard(reg, h.partition)
-	l := loading{shard: shard, skip: func(offset kafka.Offset) {
-		h.rt.opts.Logger.Warn("a record of a coordinator's log is of a kind that this release does not know", "topic", h.rt.opts.Topic, "partition", h.partition, "offset", offset)
-	}}
-	end, err := h.rt.opts.Log.Load(h.partition, h.epoch, l.batch)
+	gone, err := h.beginLoad()
+	if gone == nil {
+		return nil
+	}
+	var r read[S]
+	if err == nil {
+		r, err = h.readLog()
+	}
+	if err == nil {
+		err = h.awaitCommit(r.end, gone)
+	}
+	if err == nil {
+		err = h.activate(r)
+	}
 	if err != nil {
+		h.endLoad()
 		return err
 	}
 	if took := h.rt.opts.Now().Sub(t0); took > time.Second {
-		h.rt.opts.Logger.Info("a coordinator was loaded", "topic", h.rt.opts.Topic, "partition", h.partition, "records", l.records, "took", took)
+		h.rt.opts.Logger.Info("a coordinator was loaded", "topic", h.rt.opts.Topic, "partition", h.partition, "records", r.records, "took", took)
 	}
+	return nil
+}
+
+// beginLoad begins to watch the high watermark, before the log is looked at: so the loss of the partition cannot be missed. gone is closed when
+// the load is in vain; nil if it need not begin. After an error it is to be ended (endLoad).
+func (h *host[S]) beginLoad() (gone <-chan struct{}, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.phase == PhaseClosed {
+		return nil, nil
+	}
+	h.commits.reset()
+	return h.gone, h.watchLocked()
+}
+
+// endLoad gives up watching for a load that has failed.
+func (h *host[S]) endLoad() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.phase == PhaseLoading {
+		h.leave(PhaseLoading)
+	}
+}
+
+// watchLocked watches the high watermark, and is told that of now.
+func (h *host[S]) watchLocked() error {
+	before := h.unwatch
+	stop, err := h.rt.opts.Log.OnHighWatermark(h.partition, h.watch)
+	if err != nil {
+		return fmt.Errorf("watch the high watermark: %w", err)
+	}
+	if h.unwatch = stop; before != nil {
+		before()
+	}
+	return nil
+}
+
+// readLog reads the log when it is this shard's turn.
+func (h *host[S]) readLog() (r read[S], err error) {
+	select {
+	case h.rt.loaders <- struct{}{}:
+	case <-h.rt.closed:
+		return r, errLost
+	}
+	defer func() { <-h.rt.loaders }()
+	r.reg = timeline.NewRegistry()
+	r.shard = h.rt.opts.NewShard(r.reg, h.partition)
+	l := loading{shard: r.shard, skip: func(offset kafka.Offset) {
+		h.rt.opts.Logger.Warn("a record of a coordinator's log is of a kind that this release does not know", "topic", h.rt.opts.Topic, "partition", h.partition, "offset", offset)
+	}}
+	r.end, err = h.rt.opts.Log.Load(h.partition, h.epoch, l.batch)
+	r.records = l.records
+	return r, err
+}
+
+// awaitCommit waits until the log is committed up to end. What a new leader finds behind the high watermark that it knows was committed by the
+// last one or was not; nobody may see the one as missing nor the other as done (COR-2). Loads of others go on meanwhile.
+func (h *host[S]) awaitCommit(end kafka.Offset, gone <-chan struct{}) error {
+	h.mu.Lock()
+	if h.phase == PhaseClosed || h.commits.isStopped() {
+		h.mu.Unlock()
+		return errLost
+	}
+	err := h.watchLocked() // a log that was opened by being read has a high watermark from now on
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	committed := h.commits.add(end, 0, nil, nil, true)
+	if committed == nil {
+		return nil
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		select {
+		case <-committed:
+			return nil
+		case <-gone:
+			return errLost
+		case <-h.rt.closed:
+			return errLost
+		case <-late.C:
+			h.rt.opts.Logger.Warn("a coordinator waits for its log to be replicated; until then it serves nobody", "topic", h.rt.opts.Topic, "partition", h.partition, "log_end", end)
+		}
+	}
+}
+
+// activate lets a shard serve.
+func (h *host[S]) activate(r read[S]) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.phase == PhaseClosed {
 		return nil
 	}
-	h.commits.reset()
-	h.shard, h.reg, h.end = shard, reg, end
-	if h.unwatch, err = h.rt.opts.Log.OnHighWatermark(h.partition, h.watch); err != nil {
-		return fmt.Errorf("watch the high watermark: %w", err)
+	if h.commits.isStopped() {
+		return errLost
 	}
+	h.shard, h.reg, h.end = r.shard, r.reg, r.end
 	// Nobody sees that the shard is active before its first operation is over, for mu is held.
 	h.phase = PhaseActive
-	if _, err = h.do(false, func(s S, op *Op) {
+	if _, err := h.do(false, func(s S, op *Op) {
 		s.Loaded(op)
 		for _, d := range h.late {
 			s.Changed(op, d)

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,10 +91,11 @@ func (r *Runtime[S]) Close() {
 var _ metadata.Publisher = (*Runtime[Shard])(nil)
 
 // Apply loads the shards of the partitions that this node has come to lead, unloads those it leads no more, and tells the others what changed.
-// It returns before a load is done.
+// It returns before a load is done. A shard stays while its partition has the same leader in the same epoch, whatever else changes of it; when this
+// node is elected again, in a later epoch, its log is read anew (COR-5).
 func (r *Runtime[S]) Apply(img *metadata.Image, d *metadata.Delta) {
 	r.follow(img)
-	if len(d.Topics) == 0 && len(d.Configs) == 0 {
+	if d = ofInterest(d); len(d.Topics) == 0 && len(d.Configs) == 0 {
 		return
 	}
 	for _, h := range *r.table.Load() {
@@ -101,6 +103,20 @@ func (r *Runtime[S]) Apply(img *metadata.Image, d *metadata.Delta) {
 			h.changed(d)
 		}
 	}
+}
+
+// ofInterest leaves out the topics of which only leaders or replicas changed. In a cluster that happens all the time, to thousands of partitions at
+// once when a broker dies, and no shard decides by it.
+func ofInterest(d *metadata.Delta) *metadata.Delta {
+	moved := func(t metadata.TopicDelta) bool {
+		return t.Before != nil && t.After != nil && t.Before.ID == t.After.ID && len(t.Before.Partitions) == len(t.After.Partitions)
+	}
+	if !slices.ContainsFunc(d.Topics, moved) {
+		return d
+	}
+	rest := *d
+	rest.Topics = slices.DeleteFunc(slices.Clone(d.Topics), moved)
+	return &rest
 }
 
 // follow makes the table what the image says.

@@ -36,7 +36,8 @@ type Shard interface {
 	EndTxn(p Producer, commit bool)
 	// Loaded is the first operation after a load: timers start here (GRP-6).
 	Loaded(op *Op)
-	// Changed is an operation that comes when topics have been created, changed or removed, or settings changed.
+	// Changed is an operation that comes when topics have been created or removed or have more partitions, or settings changed; not when only the
+	// leaders or replicas of partitions did.
 	Changed(op *Op, d *metadata.Delta)
 }
 
@@ -59,8 +60,10 @@ type Log interface {
 	// Append appends one batch as leader of that epoch (COR-5); end is the offset after it.
 	Append(partition int32, epoch kafka.LeaderEpoch, batch []byte, now time.Time) (end kafka.Offset, err error)
 	// OnHighWatermark calls fn, from a goroutine of the engine, each time more is committed, and once at the beginning; with NoOffset when
-	// nothing more will be: the log has failed, or is led elsewhere. fn takes a leaf lock at most.
+	// nothing more will be: the log has failed, or is led elsewhere or in another epoch. That call returns before this node appends as a
+	// follower. fn takes a leaf lock at most.
 	OnHighWatermark(partition int32, fn func(kafka.Offset)) (stop func(), err error)
-	// Load reads everything up to the log end, waiting until that is committed, batch by batch in order; end is the log end.
+	// Load reads everything up to the log end, be it committed yet or not, batch by batch in order; end is the log end. It fails unless this node
+	// leads in that epoch.
 	Load(partition int32, epoch kafka.LeaderEpoch, fn func(batch []byte) error) (end kafka.Offset, err error)
 }

@@ -224,7 +224,9 @@ func (l *memLog) Load(i int32, epoch kafka.LeaderEpoch, fn func([]byte) error) (
 			return 0, err
 		}
 	}
-	p.hw = p.end
+	if !l.held {
+		p.hw = p.end
+	}
 	return p.end, nil
 }
 

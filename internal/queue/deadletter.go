@@ -101,11 +101,10 @@ func (sp *sharePartition) writeStretch(d share.DeadLetter, g *config.ShareGroup,
 			return d.Last, err
 		}
 	}
-	most := to.Settings().Rules.MaxBatchBytes
 	for {
-		batch, n, err := buildLetters(letters, sp.key.group, sp.topic, sp.key.Partition, kafka.Timestamp(sp.m.opts.Now().UnixMilli()), most)
+		batch, n, err := buildLetters(letters, sp.key.group, sp.topic, sp.key.Partition, kafka.Timestamp(sp.m.opts.Now().UnixMilli()), to.most)
 		if err == nil {
-			err = sp.m.appendCommitted(ctx, to, batch)
+			err = sp.m.deliver(ctx, to, batch)
 		}
 		if c := kafka.CodeOf(err); c != kafka.MessageTooLarge && c != kafka.RecordListTooLarge {
 			return letters[n-1].offset, finally(err)
@@ -148,7 +147,7 @@ func (sp *sharePartition) lettersOf(d share.DeadLetter, limit int) []letter {
 func (sp *sharePartition) copyRecords(letters []letter) ([]letter, error) {
 	first, last := letters[0].offset, letters[len(letters)-1].offset
 	read, err := sp.log.Read(partition.ReadRequest{
-		From: max(first, sp.log.LogStart()), MaxBytes: letterBytes, AtLeastOne: true, CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch,
+		From: max(first, sp.log.LogStart()), MaxBytes: letterBytes, AtLeastOne: true, CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker,
 	})
 	switch {
 	case errors.Is(err, kafka.OffsetOutOfRange), err == nil && read.Records == nil:

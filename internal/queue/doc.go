@@ -25,7 +25,10 @@
 //
 // Goroutines, started by Start and ended by Close: 16 that read states of the share coordinator and write changes to it, two that write dead letters, one for the effects of
 // the groups' coordinator, one for all times (locks that end, records that have rested, attempts that are due). None per group or partition; a
-// fetch that waits does so in its caller's.
+// fetch that waits does so in its caller's. A question that several brokers have to answer takes one for each, ended with it.
+//
+// In a cluster share partitions are where their partition is led, and states where the partition of __share_group_state is led that they belong to:
+// ClusterStates asks there. What goes to other brokers beside that: dead letters, to the leader of their partition, and questions for log ends.
 // Locks, in their order: sharePartition.reading (I/O happens under it), sharePartition.mu, then leaves: sessions.mu, Manager.mu, timers.mu, pending.mu,
 // effects.mu, answers.mu before room.mu.
 //
@@ -35,5 +38,5 @@
 //
 // Files: manager; session; fetch (the request), fetch_wait (waiting), take (one partition of it), look and aborted (what is in a batch), answers; acknowledge;
 // leave; share_partition with load, changes (writes), waiters, timers and pending; deadletter with deadletter_topic and deadletter_record; effects and groups;
-// offsets_describe, offsets_alter, offsets_delete; persister and states; room; stats.
+// offsets_describe with offsets_ends, offsets_alter, offsets_delete; persister, states and states_elsewhere (with its verbs); room; stats.
 package queue

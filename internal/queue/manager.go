@@ -54,8 +54,13 @@ type Options struct {
 	// Image is the metadata of this moment.
 	Image    func() *metadata.Image
 	Settings Settings
-	// States is the share coordinator.
+	// States is the share coordinator, wherever that is.
 	States Persister
+	// LocalStates is the share coordinator of this node alone. What other brokers ask of it is not passed on: they may have an older image, and two
+	// that each take the other for the coordinator would ask each other for ever. [States]
+	LocalStates Persister
+	// Peers asks other brokers: for the log ends of partitions that they lead, and to append dead letters. [nobody: there is one node]
+	Peers Peers
 	// Groups is the groups' coordinator.
 	Groups Groups
 	// CreateTopic creates a topic with the default number of partitions and replicas, and returns when this node knows it. nil: it cannot be done.
@@ -82,6 +87,9 @@ const (
 func New(o Options) *Manager {
 	if o.FetchMaxBytes <= 0 {
 		o.FetchMaxBytes = 55 << 20
+	}
+	if o.LocalStates == nil {
+		o.LocalStates = o.States
 	}
 	if o.AnswerBytes <= 0 {
 		o.AnswerBytes = 128 << 20

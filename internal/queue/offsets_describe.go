@@ -7,14 +7,14 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
-	"github.com/rafka-io/rafka/internal/partition"
 )
 
 // DescribeShareGroupOffsets says from where on share groups have something to read, and how many records are between there and the end of the log
 // that are not dealt with (from version 1). Without topics it is about all partitions whose state has begun.
 //
 // As in Kafka a topic that does not exist, or a state that cannot be read, has the start offset -1 and no error. Codes of a group:
-// GroupIDNotFound and the coordinator's; of a partition: those of partition.FindOffset.
+// GroupIDNotFound and the coordinator's; of a partition: those of partition.FindOffset, here or where it is led, and NetworkException if that broker
+// cannot be asked.
 func (m *Manager) DescribeShareGroupOffsets(ctx context.Context, req *kmsg.DescribeShareGroupOffsetsRequest) *kmsg.DescribeShareGroupOffsetsResponse {
 	resp := kmsg.NewPtrDescribeShareGroupOffsetsResponse()
 	resp.Version = req.Version
@@ -76,38 +76,45 @@ func (m *Manager) describeOffsets(ctx context.Context, img *metadata.Image, req 
 			found[TopicPartition{answer.Topics[i].TopicID, p.Partition}] = p
 		}
 	}
+	var known []described
 	for i := range g.Topics {
 		for j := range g.Topics[i].Partitions {
 			p := &g.Topics[i].Partitions[j]
-			if s := found[TopicPartition{g.Topics[i].TopicID, p.Partition}]; s != nil && s.ErrorCode == 0 {
-				m.describeOffset(g.Topics[i].TopicID, s, p)
+			s := found[TopicPartition{g.Topics[i].TopicID, p.Partition}]
+			if s == nil || s.ErrorCode != 0 {
+				continue
+			}
+			p.StartOffset, p.LeaderEpoch = s.StartOffset, s.LeaderEpoch
+			if s.StartOffset >= 0 && s.DeliveryCompleteCount >= 0 {
+				known = append(known, described{end: logEnd{topic: g.Topics[i].Topic, TopicPartition: TopicPartition{g.Topics[i].TopicID, p.Partition}}, s: s, p: p})
 			}
 		}
 	}
+	m.fillLags(ctx, img, known)
 	return nil
 }
 
-// describeOffset fills in what the share coordinator knows, and the lag.
-func (m *Manager) describeOffset(topic kafka.UUID, s *kmsg.ReadShareGroupStateSummaryResponseTopicPartition, p *kmsg.DescribeShareGroupOffsetsResponseGroupTopicPartition) {
-	p.StartOffset, p.LeaderEpoch = s.StartOffset, s.LeaderEpoch
-	if s.StartOffset < 0 || s.DeliveryCompleteCount < 0 {
-		return
-	}
-	end, err := m.latest(TopicPartition{topic, p.Partition})
-	if err != nil {
-		p.StartOffset, p.LeaderEpoch = int64(kafka.NoOffset), 0
-		p.ErrorCode, p.ErrorMessage = codeAndMessage(err)
-		return
-	}
-	p.Lag = max(int64(end)-s.StartOffset-int64(s.DeliveryCompleteCount), 0)
+// described is a partition whose lag is to be filled in.
+type described struct {
+	end logEnd
+	s   *kmsg.ReadShareGroupStateSummaryResponseTopicPartition
+	p   *kmsg.DescribeShareGroupOffsetsResponseGroupTopicPartition
 }
 
-// latest is the end of a partition that this node leads.
-func (m *Manager) latest(tp TopicPartition) (kafka.Offset, error) {
-	_, p, err := m.logOf(tp)
-	if err != nil {
-		return kafka.NoOffset, err
+// fillLags says how much there is between what is dealt with and the ends of the logs.
+func (m *Manager) fillLags(ctx context.Context, img *metadata.Image, all []described) {
+	ends := make([]*logEnd, len(all))
+	for i := range all {
+		ends[i] = &all[i].end
 	}
-	found, err := p.FindOffset(partition.OffsetQuery{At: partition.AtLatest, CurrentEpoch: kafka.NoEpoch})
-	return found.Offset, err
+	m.findEnds(ctx, img, ends)
+	for i := range all {
+		d := &all[i]
+		if d.end.err != nil {
+			d.p.StartOffset, d.p.LeaderEpoch = int64(kafka.NoOffset), 0
+			d.p.ErrorCode, d.p.ErrorMessage = codeAndMessage(d.end.err)
+			continue
+		}
+		d.p.Lag = max(int64(d.end.offset)-d.s.StartOffset-int64(d.s.DeliveryCompleteCount), 0)
+	}
 }

@@ -17,5 +17,5 @@ type Persister interface {
 	ReadShareGroupStateSummary(context.Context, *kmsg.ReadShareGroupStateSummaryRequest) *kmsg.ReadShareGroupStateSummaryResponse
 }
 
-// Persister is the share coordinator that this Manager was made with.
-func (m *Manager) Persister() Persister { return m.opts.States }
+// Persister is the share coordinator of this node: the one that others ask.
+func (m *Manager) Persister() Persister { return m.opts.LocalStates }

@@ -50,7 +50,7 @@ func (sp *sharePartition) take(s *slot, ask share.Ask, maxBytes int, atLeastOne 
 		}
 		read, err := sp.log.Read(partition.ReadRequest{
 			From: at.First, MaxBytes: maxBytes - len(s.taken.records), AtLeastOne: atLeastOne && n == 0,
-			CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Isolation: isolation,
+			CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: isolation,
 		})
 		if errors.Is(err, kafka.OffsetOutOfRange) {
 			sp.trim()
@@ -79,7 +79,7 @@ func (sp *sharePartition) begin(s *slot) (look share.Look, isolation partition.I
 		isolation = partition.ReadCommitted
 	}
 	sp.mu.Unlock()
-	s.seen, err = sp.log.Read(partition.ReadRequest{From: sp.log.LogStart(), CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Isolation: isolation})
+	s.seen, err = sp.log.Read(partition.ReadRequest{From: sp.log.LogStart(), CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: isolation})
 	if err != nil && !errors.Is(err, kafka.OffsetOutOfRange) { // out of range: trimmed at this moment
 		s.saw = false
 		return look, isolation, leaderError(err)
@@ -237,7 +237,7 @@ func (sp *sharePartition) peek(s *slot, most int) int {
 		return 0
 	}
 	read, err := sp.log.Read(partition.ReadRequest{
-		From: at.First, MaxBytes: most, AtLeastOne: true, CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Isolation: isolation,
+		From: at.First, MaxBytes: most, AtLeastOne: true, CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: isolation,
 	})
 	if err != nil || read.Records == nil {
 		return most

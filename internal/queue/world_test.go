@@ -36,6 +36,7 @@ type world struct {
 	states   *states
 	groups   *groups
 	creates  func(name string) error
+	peers    Peers // nil: there is one node
 	*Manager
 }
 
@@ -63,6 +64,7 @@ func (w *world) start() {
 	w.Manager = New(Options{
 		NodeID: 1, Replicas: w.replicas, Image: w.image, Settings: w, States: w.states, Groups: w.groups, Logger: slog.New(slog.DiscardHandler),
 		CreateTopic: func(_ context.Context, name string, settings map[string]string) error { return w.creates(name) },
+		Peers:       w.peers,
 	})
 	w.Manager.Start()
 }
@@ -152,7 +154,7 @@ func values(texts ...string) (recs []record.Record) {
 // read is all records of a partition.
 func (w *world) read(topic string, i int32) (recs []record.Record) {
 	w.Helper()
-	read, err := w.partition(topic, i).Read(partition.ReadRequest{MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	read, err := w.partition(topic, i).Read(partition.ReadRequest{MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	if err != nil {
 		w.Fatal(err)
 	}

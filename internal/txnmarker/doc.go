@@ -1,6 +1,7 @@
 // Package txnmarker writes the markers of decided transactions and tells the coordinator when all of them are written.
 // The runtime of the transaction coordinator hands it decisions (Sender.OnEffect) and broker has it write markers for operators (Local); it
-// calls partition through replica, and the runtime of the groups for the partitions of __consumer_offsets.
+// calls partition through replica, the runtime of the groups for the partitions of __consumer_offsets, and other brokers (Remote) for the partitions
+// that they lead.
 //
 // What holds:
 //
@@ -17,5 +18,6 @@
 // How it is tested: a fake coordinator and fake brokers that fail, delay and forget, on a fake clock (testing/synctest); Local over real
 // partitions.
 //
-// Files: sender.go (jobs), batch.go (what a batch does), retry.go, local.go (this node's partitions), coordinator.go.
+// Files: sender.go (jobs), batch.go (what a batch does), retry.go, local.go (this node's partitions), remote.go (others'),
+// coordinator.go.
 package txnmarker

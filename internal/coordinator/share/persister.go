@@ -15,7 +15,10 @@ import (
 const maxStateBatches = 36_000
 
 // Initialize sets a share-partition's start offset and state epoch and forgets what was delivered. -1: the offset that share.auto.offset.reset
-// means, when the partition is first used. Errors: FencedStateEpoch, UnknownTopicOrPartition, InvalidRequest.
+// means, when the partition is first used; said once more for a state epoch that has begun it changes nothing, for a repeat that comes late, by
+// way of a broker that was frozen or cut off, must not make a group begin anew that has read meanwhile.
+//
+// Errors: FencedStateEpoch, UnknownTopicOrPartition, InvalidRequest.
 func (s *Shard) Initialize(op *coordinator.Op, group string, topic kafka.UUID, q *kmsg.InitializeShareGroupStateRequestTopicPartition) (a kmsg.InitializeShareGroupStateResponseTopicPartition) {
 	key := stateKey{group, topic, q.Partition}
 	old, known := s.states.Get(key)
@@ -28,7 +31,8 @@ func (s *Shard) Initialize(op *coordinator.Op, group string, topic kafka.UUID, q
 		}
 		return nil
 	})
-	if err == nil {
+	isRepeat := known && old.stateEpoch == q.StateEpoch && q.StartOffset == -1
+	if err == nil && !isRepeat {
 		r := &snapshot{key: key, stateEpoch: q.StateEpoch, createdAt: kafka.Timestamp(op.Now.UnixMilli()), writtenAt: kafka.Timestamp(op.Now.UnixMilli())}
 		r.start = kafka.Offset(q.StartOffset)
 		if q.StartOffset == -1 {

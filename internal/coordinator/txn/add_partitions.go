@@ -13,10 +13,11 @@ type Add struct {
 	Producer   coordinator.Producer
 	Partitions []kafka.TopicPartition
 	Version    int16 // Version1: the client asked by itself; Version2: a broker that got records or offsets of it
+	AtOnce     bool  // ConcurrentTransactions instead of waiting for the end of the last transaction
 }
 
 // AddPartitions adds all partitions or none, and opens the transaction if there is none. While the last transaction of the producer waits
-// for its markers, so does the answer.
+// for its markers, so does the answer, unless AtOnce.
 //
 // Answers: None, InvalidRequest; InvalidProducerIDMapping if the transactional id is not known or belongs to another producer id;
 // ProducerFenced; ConcurrentTransactions after waiting long; TransactionAbortable if there are too many partitions.
@@ -36,6 +37,10 @@ func (s *Shard) addPartitions(op *coordinator.Op, a Add, later *coordinator.Repl
 	}
 	if code := t.checkOwner(a.Producer); code != kafka.None {
 		later.Give(op, code)
+		return
+	}
+	if t.State.isPrepared() && a.AtOnce {
+		later.Give(op, kafka.ConcurrentTransactions)
 		return
 	}
 	if t.State.isPrepared() {
