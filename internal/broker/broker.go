@@ -18,7 +18,9 @@ type Broker struct {
 
 	produces  sync.Pool // of *produceAwait
 	fetches   sync.Pool // of *fetchAwait
-	room      room      // of fetched records
+	room      room      // of records that consumers fetched
+	followers room      // of records that followers fetched
+	rackAware bool      // consumers are sent to the replica in their rack
 	producers producerIDs
 }
 
@@ -47,7 +49,8 @@ type Options struct {
 	Queues *queue.Manager
 	// FetchMaxBytes is fetch.max.bytes: no answer to a fetch is larger, whatever it asks for. [57671680]
 	FetchMaxBytes int
-	// FetchBytes is the memory for records that were fetched and are not yet written to the client, of all fetches together. [128 MiB]
+	// FetchBytes is the memory for records that were fetched and are not yet written to the client, of all consumers together. Followers
+	// have as much of their own, so that consumers who do not read cannot hold up replication. [128 MiB]
 	FetchBytes int64
 	// Now is the clock. [time.Now]
 	Now func() time.Time
@@ -92,7 +95,8 @@ func New(o Options) *Broker {
 		o.ProducerIDs = o.Controller
 	}
 	b := &Broker{admin: admin{opts: o.AdminOptions}, opts: o}
-	b.room.limit = o.FetchBytes
+	b.room.limit, b.followers.limit = o.FetchBytes, o.FetchBytes
+	b.rackAware = o.Settings.rackAware()
 	b.produces.New = func() any { return newProduceAwait(b) }
 	b.fetches.New = func() any { return newFetchAwait(b) }
 	b.producers.init(o.ProducerIDs)

@@ -36,6 +36,10 @@ var coordinatorTopics = map[int8]coordinatorTopic{
 	shareKey: {"__share_group_state", "share.coordinator.state.topic.", map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "compression.type": "uncompressed"}},
 }
 
+// mostInternalReplicas is how many replicas an internal topic is created with at most. With fewer brokers alive it gets one on each, and the
+// controller gives it more as brokers join.
+const mostInternalReplicas = 3
+
 // loadPatience is how long FindCoordinator waits for a coordinator that is being loaded, such as one whose topic it has just created, before it
 // tells the client to ask again.
 const loadPatience = 2 * time.Second
@@ -163,13 +167,14 @@ func (b *Broker) internalTopic(ctx context.Context, at coordinatorTopic) (*metad
 	}
 	alive := 0
 	for _, broker := range img.Brokers {
-		if !broker.Fenced {
+		if !broker.Fenced && !broker.Draining && !broker.ShuttingDown { // the others get no new replicas
 			alive++
 		}
 	}
 	settings := maps.Clone(at.own)
 	settings["segment.bytes"] = value("segment.bytes")
-	topic := NewTopic{Name: at.name, Partitions: int32(partitions), Replication: int16(min(int(replication), alive)), Configs: entries(settings)}
+	replicas := max(min(int(replication), mostInternalReplicas, alive), 1)
+	topic := NewTopic{Name: at.name, Partitions: int32(partitions), Replication: int16(replicas), Configs: entries(settings)}
 	created := b.admin.opts.Controller.CreateTopics(ctx, []NewTopic{topic}, false)
 	if err := created[0].Err; err != nil && kafka.CodeOf(err) != kafka.TopicAlreadyExists {
 		return nil, kafka.Errorf(kafka.CoordinatorNotAvailable, "%s could not be created: %w", at.name, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition/partitiontest"
 	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/storage"
@@ -106,3 +107,27 @@ func (l *countLog) Append(b record.Batches) (storage.Span, error) {
 
 func (l *countLog) Sync(context.Context, kafka.Offset) error { return nil }
 func (l *countLog) Bounds() storage.Bounds                   { return storage.Bounds{End: l.end, Durable: l.end} }
+
+// BenchmarkFollowManyPartitions is a follower's fetch of 3,000 partitions of which one has a record: what each record costs that is written
+// alone while much else is idle.
+func BenchmarkFollowManyPartitions(b *testing.B) {
+	const partitions = 3000
+	w := newWorld(b)
+	w.cluster()
+	p := metadata.Partition{Replicas: []kafka.BrokerID{1, 2}, ISR: []kafka.BrokerID{1}, Leader: 1}
+	w.fold(&metadata.TopicRecord{Name: "a", ID: kafka.UUID{1}, Partitions: []metadata.PartitionRun{{Count: partitions, Partition: p}}})
+	at := make([]FetchPartition, partitions)
+	for i := range at {
+		at[i] = from("a", int32(i), 0)
+	}
+	w.fill("a", partitions/2, 1, 100)
+	req := follow(2, time.Second, at...)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := w.Fetch(aPeer, req).Wait(context.Background())
+		if got(r[partitions/2]) == 0 {
+			b.Fatal(r[partitions/2].Err)
+		}
+		releaseRecords(r)
+	}
+}

@@ -18,13 +18,15 @@ const (
 
 // FetchRequest asks for batches of partitions, waiting until MinBytes are there or MaxWait has passed.
 type FetchRequest struct {
-	ReplicaID  kafka.BrokerID // negative: a consumer
-	MaxWait    time.Duration  // at most a minute is waited
-	MinBytes   int
-	MaxBytes   int // of the whole answer; the first partition with data gives at least one batch all the same
-	Isolation  Isolation
-	Rack       string
-	Partitions []FetchPartition
+	ReplicaID    kafka.BrokerID // negative: a consumer
+	ReplicaEpoch int64          // of a follower: its broker epoch, -1: not told
+	MaxWait      time.Duration  // at most a minute is waited
+	MinBytes     int
+	MaxBytes     int // of the whole answer; the first partition with data gives at least one batch all the same
+	Isolation    Isolation
+	Rack         string // of a consumer; a replica there may be named to it (KIP-392)
+	AnyReplica   bool   // the consumer may be served by a replica that does not lead
+	Partitions   []FetchPartition
 }
 
 // FetchPartition: by topic id if Topic is empty.
@@ -37,6 +39,8 @@ type FetchPartition struct {
 	LeaderEpoch      kafka.LeaderEpoch // current leader epoch as the client knows it; NoEpoch: not checked
 	LastFetchedEpoch kafka.LeaderEpoch // NoEpoch: not checked
 	LogStart         kafka.Offset      // of a follower
+	// KnownHW is the high watermark that a follower was told last; NoOffset: whatever it is, it may wait.
+	KnownHW kafka.Offset
 }
 
 // FetchResult answers one partition, in the order of the request. The door releases Records after writing.
@@ -49,7 +53,7 @@ type FetchResult struct {
 	Diverging     *EpochEnd      // the client's log diverges: truncate to here
 	Leader        kafka.BrokerID // with kafka.NotLeaderOrFollower and kafka.FencedLeaderEpoch, else NoBroker
 	LeaderEpoch   kafka.LeaderEpoch
-	PreferredRead kafka.BrokerID
+	PreferredRead kafka.BrokerID // the replica that a consumer should ask instead; NoBroker: go on here
 	Records       storage.Extent // nil: none
 }
 
@@ -62,17 +66,18 @@ type EpochEnd = partition.EpochEnd
 // maxFetchWait bounds how long a fetch waits, whatever it asks for: clients ask for half a second.
 const maxFetchWait = time.Minute
 
-// errNoFollower refuses whoever claims to be a follower: partitions have one replica, so no broker follows (REP-4), and a consumer that
-// poses as one must not read beyond the high watermark (CVE-2018-1288).
-var errNoFollower = kafka.Errorf(kafka.NotLeaderOrFollower, "no broker is a follower of this partition")
-
 // Fetch reads batches from each partition; a partition's failure is its own (BRK-1). Fetch itself does nothing; Wait reads, and if that is
 // less than req.MinBytes and nothing failed, waits until enough has come, req.MaxWait has passed or ctx ends, and reads again.
 // req is borrowed until Wait returns. Only an Await whose Wait was called holds extents, so one may be dropped.
 //
+// A follower (fetch_follower.go) is given what is not committed too, and waits for that.
+//
 // Per partition: UnknownTopicOrPartition, UnknownTopicID and the errors of partition.Read.
-func (b *Broker) Fetch(_ *Session, req *FetchRequest) Await[[]FetchResult] {
+func (b *Broker) Fetch(s *Session, req *FetchRequest) Await[[]FetchResult] {
 	a := b.fetches.Get().(*fetchAwait)
-	a.req = req
+	a.req, a.room = req, &b.room
+	if req.ReplicaID >= 0 {
+		a.room, a.refused = &b.followers, b.mayFollow(s, req.ReplicaID, req.ReplicaEpoch)
+	}
 	return a
 }

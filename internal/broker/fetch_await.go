@@ -13,9 +13,12 @@ type fetchAwait struct {
 	b      *Broker
 	req    *FetchRequest
 	waiter *partition.FetchWaiter
-	timer  *time.Timer     // stopped between requests
-	freed  <-chan struct{} // not nil: the last read found no room; closed when there may be some
-	slots  []fetchSlot
+	room   *room // of consumers, or of followers
+
+	refused error           // why the asker is no follower
+	timer   *time.Timer     // stopped between requests
+	freed   <-chan struct{} // not nil: the last read found no room; closed when there may be some
+	slots   []fetchSlot
 }
 
 // fetchSlot is one partition of the request.
@@ -48,13 +51,15 @@ func (a *fetchAwait) find() {
 	for i := range a.req.Partitions {
 		at := &a.req.Partitions[i]
 		t, p, err := find.find(at.Topic, at.TopicID, at.Partition)
-		if err == nil && a.req.ReplicaID >= 0 {
-			err = errNoFollower
+		if err == nil {
+			err = a.refused
 		}
 		slot := fetchSlot{p: p, err: err}
 		if t != nil {
 			slot.stats = t.Stats
-			t.Stats.FetchRequests.Add(1)
+			if a.req.ReplicaID < 0 {
+				t.Stats.FetchRequests.Add(1)
+			}
 		}
 		a.slots = append(a.slots, slot)
 	}
@@ -63,52 +68,62 @@ func (a *fetchAwait) find() {
 // read reads all partitions and reports whether that is an answer: there are enough bytes, or something failed that the client should
 // know at once.
 func (a *fetchAwait) read(results []FetchResult) (enough bool) {
-	granted, freed := a.b.room.take(min(a.req.MaxBytes, a.b.opts.FetchMaxBytes))
+	granted, freed := a.room.take(min(a.req.MaxBytes, a.b.opts.FetchMaxBytes))
 	a.freed = freed
-	left := granted
+	left, closest := granted, a.b.closest(a.req)
 	total, held, blocks := 0, int64(0), 0
 	enough = len(results) == 0
 	for i := range results {
 		at, slot, r := &a.req.Partitions[i], &a.slots[i], &results[i]
 		err := slot.err
 		slot.read = partition.Read{HighWatermark: kafka.NoOffset, LastStable: kafka.NoOffset, LogStart: kafka.NoOffset}
+		preferred := kafka.NoBroker
 		if err == nil {
-			slot.read, err = slot.p.Read(partition.ReadRequest{
+			ask := partition.ReadRequest{
 				From: at.Offset, MaxBytes: min(at.MaxBytes, left), AtLeastOne: total == 0 && freed == nil,
 				CurrentEpoch: at.LeaderEpoch, FetchedEpoch: at.LastFetchedEpoch, Isolation: a.req.Isolation,
-			})
+				Replica: max(a.req.ReplicaID, kafka.NoBroker), ReplicaEpoch: a.req.ReplicaEpoch, FromFollower: a.req.AnyReplica,
+			}
+			if preferred = closest.to(slot.p); preferred != kafka.NoBroker {
+				ask.MaxBytes, ask.AtLeastOne = 0, false // only whether the offset is one that can be read
+			}
+			slot.read, err = slot.p.Read(ask)
 		}
 		*r = FetchResult{
 			Err: err, HighWatermark: slot.read.HighWatermark, LastStable: slot.read.LastStable, LogStart: slot.read.LogStart,
 			Aborted: slot.read.Aborted, Diverging: slot.read.Diverging, Records: slot.read.Records,
 			Leader: kafka.NoBroker, LeaderEpoch: kafka.NoEpoch, PreferredRead: kafka.NoBroker,
 		}
-		if err != nil || r.Diverging != nil {
+		switch {
+		case err != nil || r.Diverging != nil:
 			enough = true
+		case preferred != kafka.NoBroker && at.Offset <= r.HighWatermark: // so that every replica in sync has it
+			r.PreferredRead, enough = preferred, true
 		}
 		if r.Records != nil {
 			n := r.Records.Len()
 			total += n
 			left = max(left-n, 0)
-			x := &roomed{Extent: r.Records, room: &a.b.room, held: charge(n, &blocks)}
+			x := &roomed{Extent: r.Records, room: a.room, held: charge(n, &blocks)}
 			held += x.held
 			r.Records = x
 		}
 	}
-	a.b.room.settle(granted, held)
+	a.room.settle(granted, held)
 	return enough || total >= a.req.MinBytes
 }
 
 // wait reads again each time enough may have come, until it has or the time is up.
 func (a *fetchAwait) wait(ctx context.Context, most time.Duration, results []FetchResult) {
+	pause := a.patience(most)
 	if a.timer == nil {
-		a.timer = time.NewTimer(most)
+		a.timer = time.NewTimer(pause)
 	} else {
-		a.timer.Reset(most)
+		a.timer.Reset(pause)
 	}
 	defer a.timer.Stop()
 	for {
-		late := false
+		late, look := false, false
 		wait := a.freed != nil || a.register(results)
 		releaseRecords(results) // nothing is held while waiting
 		if wait {
@@ -116,13 +131,17 @@ func (a *fetchAwait) wait(ctx context.Context, most time.Duration, results []Fet
 			case <-a.waiter.Done():
 			case <-a.freed:
 			case <-a.timer.C:
-				late = true
+				if most -= pause; most > 0 {
+					look, pause = true, min(2*pause, most)
+					a.timer.Reset(pause)
+				}
+				late = most <= 0
 			case <-ctx.Done():
 				late = true
 			}
 		}
 		a.waiter.Stop()
-		if a.read(results) || late {
+		if a.read(results) || late || look && a.watermarkRose(results) {
 			return
 		}
 	}
@@ -159,14 +178,14 @@ func (a *fetchAwait) finish(results []FetchResult) {
 	for i := range results {
 		at, slot, r := &a.req.Partitions[i], &a.slots[i], &results[i]
 		r.Leader, r.LeaderEpoch = a.b.leaderFor(r.Err, at.Topic, at.TopicID, at.Partition)
-		if r.Err != nil && slot.stats != nil {
+		if r.Err != nil && slot.stats != nil && a.req.ReplicaID < 0 {
 			slot.stats.FailedFetch.Add(1)
 		}
-		if r.Records != nil {
+		if r.Records != nil && a.req.ReplicaID < 0 {
 			slot.stats.BytesOut.Add(int64(r.Records.Len()))
 		}
 	}
 	clear(a.slots)
-	a.req, a.slots, a.freed = nil, a.slots[:0], nil
+	a.req, a.slots, a.freed, a.room, a.refused = nil, a.slots[:0], nil, nil, nil
 	a.b.fetches.Put(a)
 }

@@ -25,19 +25,23 @@ type ListOffsetsResult struct {
 }
 
 // ListOffsets finds the offsets of times and places. It reads from disk if it must, and gives up between partitions when ctx ends.
-// replica: negative for a consumer.
+// replica: negative for a consumer; to a follower the latest offset is the log end.
 //
-// Per partition: UnknownTopicOrPartition, RequestTimedOut when ctx has ended, and the errors of partition.FindOffset.
-func (b *Broker) ListOffsets(ctx context.Context, _ *Session, replica kafka.BrokerID, iso Isolation, parts []ListOffsetsPartition) []ListOffsetsResult {
+// Per partition: UnknownTopicOrPartition, NotLeaderOrFollower, RequestTimedOut when ctx has ended, and the errors of partition.FindOffset.
+func (b *Broker) ListOffsets(ctx context.Context, s *Session, replica kafka.BrokerID, iso Isolation, parts []ListOffsetsPartition) []ListOffsetsResult {
 	results := make([]ListOffsetsResult, len(parts))
+	var refused error
+	if replica >= 0 {
+		refused = b.mayFollow(s, replica, -1)
+	}
 	for i := range parts {
-		found, err := b.listOffset(ctx, replica, iso, &parts[i])
+		found, err := b.listOffset(ctx, replica, refused, iso, &parts[i])
 		results[i] = ListOffsetsResult{Err: err, Timestamp: found.Timestamp, Offset: found.Offset, LeaderEpoch: found.Epoch}
 	}
 	return results
 }
 
-func (b *Broker) listOffset(ctx context.Context, replica kafka.BrokerID, iso Isolation, at *ListOffsetsPartition) (partition.FoundOffset, error) {
+func (b *Broker) listOffset(ctx context.Context, replica kafka.BrokerID, refused error, iso Isolation, at *ListOffsetsPartition) (partition.FoundOffset, error) {
 	none := partition.FoundOffset{Offset: kafka.NoOffset, Timestamp: kafka.NoTimestamp, Epoch: kafka.NoEpoch}
 	if ctx.Err() != nil {
 		return none, kafka.RequestTimedOut
@@ -46,8 +50,16 @@ func (b *Broker) listOffset(ctx context.Context, replica kafka.BrokerID, iso Iso
 	if err != nil {
 		return none, err
 	}
-	if replica >= 0 {
-		return none, errNoFollower
+	const latest = -1
+	switch {
+	case refused != nil:
+		return none, refused
+	case replica >= 0 && at.Timestamp == latest:
+		end, err := p.EpochEnd(at.LeaderEpoch, p.Role().Epoch)
+		if err != nil {
+			return none, err
+		}
+		return partition.FoundOffset{Offset: end.End, Timestamp: kafka.NoTimestamp, Epoch: end.Epoch}, nil
 	}
 	return p.FindOffset(partition.OffsetQuery{At: at.Timestamp, CurrentEpoch: at.LeaderEpoch, Isolation: iso})
 }

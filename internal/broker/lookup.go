@@ -42,7 +42,7 @@ func (b *Broker) named(topic string, i int32) (*partition.Partition, error) {
 	return p, err
 }
 
-// leaderFor is the leader to go to after err, if err says that the asker has the wrong one.
+// leaderFor is the leader to go to after err, if err says that the asker has the wrong one and this node knows the right one.
 func (b *Broker) leaderFor(err error, name string, id kafka.UUID, i int32) (kafka.BrokerID, kafka.LeaderEpoch) {
 	if err == nil {
 		return kafka.NoBroker, kafka.NoEpoch
@@ -60,5 +60,9 @@ func (b *Broker) leaderFor(err error, name string, id kafka.UUID, i int32) (kafk
 	if t == nil || i < 0 || int(i) >= len(t.Partitions) {
 		return kafka.NoBroker, kafka.NoEpoch
 	}
-	return t.Partitions[i].Leader, t.Partitions[i].LeaderEpoch
+	p := &t.Partitions[i]
+	if p.Leader == b.opts.NodeID && kafka.CodeOf(err) == kafka.NotLeaderOrFollower {
+		return kafka.NoBroker, kafka.NoEpoch // this node knows no better yet than that it leads itself: let the client ask around
+	}
+	return p.Leader, p.LeaderEpoch
 }

@@ -19,8 +19,12 @@ type EpochAnswer struct {
 // OffsetForLeaderEpoch tells where leader epochs ended. replica: negative for a consumer.
 //
 // Per partition: UnknownTopicOrPartition and the errors of partition.EpochEnd.
-func (b *Broker) OffsetForLeaderEpoch(_ *Session, replica kafka.BrokerID, q []EpochQuery) []EpochAnswer {
+func (b *Broker) OffsetForLeaderEpoch(s *Session, replica kafka.BrokerID, q []EpochQuery) []EpochAnswer {
 	answers := make([]EpochAnswer, len(q))
+	var refused error
+	if replica >= 0 {
+		refused = b.mayFollow(s, replica, -1)
+	}
 	for i := range q {
 		at, a := &q[i], &answers[i]
 		a.EpochEnd = EpochEnd{Epoch: kafka.NoEpoch, End: kafka.NoOffset}
@@ -28,8 +32,8 @@ func (b *Broker) OffsetForLeaderEpoch(_ *Session, replica kafka.BrokerID, q []Ep
 		switch {
 		case err != nil:
 			a.Err = err
-		case replica >= 0:
-			a.Err = errNoFollower
+		case refused != nil:
+			a.Err = refused
 		default:
 			a.EpochEnd, a.Err = p.EpochEnd(at.CurrentEpoch, at.Epoch)
 		}

@@ -194,7 +194,7 @@ func TestNotEnoughReplicas(t *testing.T) {
 	}
 	p.Configure(&partition.Settings{MinISR: 2})
 	wantCode(t, w.produce(-1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0].Err, kafka.None) // there is only one replica
-	p.SetRole(partition.Role{IsLeader: true, ISR: 1, Replicas: 2})
+	p.SetRole(partition.Role{IsLeader: true, ISR: []kafka.BrokerID{1}, Replicas: []kafka.BrokerID{1, 2}})
 	wantCode(t, w.produce(-1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0].Err, kafka.NotEnoughReplicas)
 	wantCode(t, w.produce(1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0].Err, kafka.None)
 }

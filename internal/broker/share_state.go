@@ -2,14 +2,21 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
+
+// statePatience is how long a share coordinator that is being loaded, or whose log is not replicated, is waited for: who asked does not wait longer
+// (share.coordinator.write.timeout.ms).
+const statePatience = 5 * time.Second
 
 // InitializeShareGroupState begins the states of share partitions. Brokers ask it, and the four that follow, of the share coordinator; as in Kafka
 // anybody may who is let.
 func (b *Broker) InitializeShareGroupState(ctx context.Context, _ *Session, q *kmsg.InitializeShareGroupStateRequest) *kmsg.InitializeShareGroupStateResponse {
 	if b.opts.Queues != nil {
+		ctx, cancel := context.WithTimeout(ctx, statePatience)
+		defer cancel()
 		return b.opts.Queues.Persister().InitializeShareGroupState(ctx, q)
 	}
 	resp := &kmsg.InitializeShareGroupStateResponse{Version: q.Version}
@@ -26,6 +33,8 @@ func (b *Broker) InitializeShareGroupState(ctx context.Context, _ *Session, q *k
 // ReadShareGroupState reads the states of share partitions for their leader.
 func (b *Broker) ReadShareGroupState(ctx context.Context, _ *Session, q *kmsg.ReadShareGroupStateRequest) *kmsg.ReadShareGroupStateResponse {
 	if b.opts.Queues != nil {
+		ctx, cancel := context.WithTimeout(ctx, statePatience)
+		defer cancel()
 		return b.opts.Queues.Persister().ReadShareGroupState(ctx, q)
 	}
 	resp := &kmsg.ReadShareGroupStateResponse{Version: q.Version}
@@ -42,6 +51,8 @@ func (b *Broker) ReadShareGroupState(ctx context.Context, _ *Session, q *kmsg.Re
 // WriteShareGroupState writes changes of the states of share partitions, durably.
 func (b *Broker) WriteShareGroupState(ctx context.Context, _ *Session, q *kmsg.WriteShareGroupStateRequest) *kmsg.WriteShareGroupStateResponse {
 	if b.opts.Queues != nil {
+		ctx, cancel := context.WithTimeout(ctx, statePatience)
+		defer cancel()
 		return b.opts.Queues.Persister().WriteShareGroupState(ctx, q)
 	}
 	resp := &kmsg.WriteShareGroupStateResponse{Version: q.Version}
@@ -58,6 +69,8 @@ func (b *Broker) WriteShareGroupState(ctx context.Context, _ *Session, q *kmsg.W
 // DeleteShareGroupState removes the states of share partitions.
 func (b *Broker) DeleteShareGroupState(ctx context.Context, _ *Session, q *kmsg.DeleteShareGroupStateRequest) *kmsg.DeleteShareGroupStateResponse {
 	if b.opts.Queues != nil {
+		ctx, cancel := context.WithTimeout(ctx, statePatience)
+		defer cancel()
 		return b.opts.Queues.Persister().DeleteShareGroupState(ctx, q)
 	}
 	resp := &kmsg.DeleteShareGroupStateResponse{Version: q.Version}
@@ -74,6 +87,8 @@ func (b *Broker) DeleteShareGroupState(ctx context.Context, _ *Session, q *kmsg.
 // ReadShareGroupStateSummary says where share partitions begin and how much of them is dealt with.
 func (b *Broker) ReadShareGroupStateSummary(ctx context.Context, _ *Session, q *kmsg.ReadShareGroupStateSummaryRequest) *kmsg.ReadShareGroupStateSummaryResponse {
 	if b.opts.Queues != nil {
+		ctx, cancel := context.WithTimeout(ctx, statePatience)
+		defer cancel()
 		return b.opts.Queues.Persister().ReadShareGroupStateSummary(ctx, q)
 	}
 	resp := &kmsg.ReadShareGroupStateSummaryResponse{Version: q.Version}

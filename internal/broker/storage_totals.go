@@ -15,6 +15,11 @@ type TotalsVerbs interface {
 	DescribeLogDirs(s *Session, want func(kafka.TopicPartition) bool) []LogDir
 }
 
+// LocalVerbs is what TotalsVerbs may have besides, if they answer for other brokers too: those of this one alone.
+type LocalVerbs interface {
+	Here() TotalsVerbs
+}
+
 // StoredTotals is what this broker stores.
 type StoredTotals struct {
 	Messages uint64    // offsets between log start and high watermark
@@ -28,6 +33,9 @@ const totalsChunk = 1000
 // CountStored asks every partition led here. It opens logs that were idle, so do not call it often. Partitions that cannot answer, such as
 // those of a failed directory, are left out.
 func CountStored(ctx context.Context, verbs TotalsVerbs, s *Session) (StoredTotals, error) {
+	if all, ok := verbs.(LocalVerbs); ok {
+		verbs = all.Here()
+	}
 	var sum StoredTotals
 	var query []ListOffsetsPartition
 	ask := func() {

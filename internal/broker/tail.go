@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -17,6 +18,23 @@ type TailVerbs interface {
 	Fetch(s *Session, req *FetchRequest) Await[[]FetchResult]
 	ListOffsets(ctx context.Context, s *Session, replica kafka.BrokerID, iso Isolation, parts []ListOffsetsPartition) []ListOffsetsResult
 }
+
+// TailFetchers is what TailVerbs may have besides: each Tail fetches with one of its own, as that of a cluster does, where a fetch may be under
+// way at one broker while another's records are delivered.
+type TailFetchers interface {
+	TailFetcher() TailFetcher
+}
+
+// TailFetcher fetches for one Tail, which asks for one thing at a time.
+type TailFetcher interface {
+	// Fetch is that of TailVerbs, but a partition of which nothing has been heard yet is answered with the high watermark Unanswered.
+	Fetch(s *Session, req *FetchRequest) Await[[]FetchResult]
+	// Close ends what is under way, and waits for that.
+	Close()
+}
+
+// Unanswered stands for the high watermark in an answer that is none.
+const Unanswered kafka.Offset = math.MaxInt64
 
 // Where a Tail may start besides an offset, as ListOffsets names it.
 const (
@@ -67,6 +85,7 @@ const (
 //	err := tail.Err()
 type Tail struct {
 	verbs   TailVerbs
+	fetcher TailFetcher // nil: the verbs fetch
 	session *Session
 	opts    TailOptions
 
@@ -118,7 +137,13 @@ func OpenTail(ctx context.Context, verbs TailVerbs, s *Session, o TailOptions) (
 		}
 		t.parts = append(t.parts, tailPartition{partition: p})
 	}
-	return t, t.start(ctx)
+	if err := t.start(ctx); err != nil {
+		return nil, err
+	}
+	if own, ok := verbs.(TailFetchers); ok {
+		t.fetcher = own.TailFetcher()
+	}
+	return t, nil
 }
 
 // Topic is the name of the topic that the Tail reads.
@@ -145,8 +170,21 @@ func (t *Tail) Partitions() []int32 {
 	return all
 }
 
-// Close gives back what the last fetch holds.
-func (t *Tail) Close() { t.release() }
+// Close gives back what the last fetch holds, and ends what is under way.
+func (t *Tail) Close() {
+	t.release()
+	if t.fetcher != nil {
+		t.fetcher.Close()
+	}
+}
+
+// fetch asks for records.
+func (t *Tail) fetch(req *FetchRequest) Await[[]FetchResult] {
+	if t.fetcher != nil {
+		return t.fetcher.Fetch(t.session, req)
+	}
+	return t.verbs.Fetch(t.session, req)
+}
 
 func (t *Tail) release() {
 	for i := range t.fetched {

@@ -24,7 +24,7 @@ func (t *Tail) Next(ctx context.Context) bool {
 		if len(request.Partitions) == 0 {
 			return false
 		}
-		t.fetched = t.verbs.Fetch(t.session, request).Wait(ctx)
+		t.fetched = t.fetch(request).Wait(ctx)
 		if t.settle(ctx) {
 			return true
 		}
@@ -84,6 +84,7 @@ func (t *Tail) settle(ctx context.Context) bool {
 		switch code := kafka.CodeOf(r.Err); {
 		case r.Err == nil && r.Records != nil && r.Records.Len() > 0:
 			some = true
+		case r.Err == nil && r.HighWatermark == Unanswered:
 		case r.Err == nil:
 			if p.live = true; !t.opts.Follow && r.HighWatermark <= p.next {
 				p.end = p.next // the log ends here now, before where it ended at first

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -11,21 +12,42 @@ import (
 	"github.com/rafka-io/rafka/internal/metadata"
 )
 
+// maxAdding is how many transactions of one request are added to at a time.
+const maxAdding = 64
+
 // AddPartitionsToTxn adds partitions to transactions, or looks whether they are part of them (VerifyOnly). What there is to do is in
-// q.Transactions, for every version. Versions up to 3 come from clients; newer ones from brokers, for clients of transaction version 2.
+// q.Transactions, for every version. Versions up to 3 come from clients; newer ones from brokers, for clients of transaction version 2, and may
+// be about many transactions: they wait for the log together, and none of them for the markers of another's last transaction
+// (CONCURRENT_TRANSACTIONS).
 //
 // Per partition: UNKNOWN_TOPIC_OR_PARTITION, and OPERATION_NOT_ATTEMPTED for the others of such a transaction; the answers of
 // txn.Shard.AddPartitions (INVALID_PRODUCER_EPOCH for PRODUCER_FENCED before v2) and VerifyPartitions, and those of the coordinator.
 func (b *Broker) AddPartitionsToTxn(ctx context.Context, _ *Session, q *kmsg.AddPartitionsToTxnRequest) *kmsg.AddPartitionsToTxnResponse {
 	a := kmsg.NewPtrAddPartitionsToTxnResponse()
 	img := b.Image()
+	alone := len(q.Transactions) == 1
+	codes := make([][]kafka.ErrorCode, len(q.Transactions))
+	turns := make(chan struct{}, maxAdding)
+	var adding sync.WaitGroup
 	for i := range q.Transactions {
 		t := &q.Transactions[i]
-		partitions, codes, allExist := partitionsOf(img, t)
-		if allExist {
-			codes = b.addPartitions(ctx, q.Version, t, partitions)
+		partitions, each, allExist := partitionsOf(img, t)
+		switch {
+		case !allExist:
+			codes[i] = each
+		case alone || t.VerifyOnly:
+			codes[i] = b.addPartitions(ctx, q.Version, t, partitions, alone)
+		default:
+			turns <- struct{}{}
+			adding.Go(func() {
+				codes[i] = b.addPartitions(ctx, q.Version, t, partitions, alone)
+				<-turns
+			})
 		}
-		a.Transactions = append(a.Transactions, addAnswer(t, codes))
+	}
+	adding.Wait()
+	for i := range q.Transactions {
+		a.Transactions = append(a.Transactions, addAnswer(&q.Transactions[i], codes[i]))
 	}
 	return a
 }
@@ -46,12 +68,13 @@ func partitionsOf(img *metadata.Image, t *kmsg.AddPartitionsToTxnRequestTransact
 	return partitions, codes, allExist
 }
 
-func (b *Broker) addPartitions(ctx context.Context, version int16, t *kmsg.AddPartitionsToTxnRequestTransaction, partitions []kafka.TopicPartition) []kafka.ErrorCode {
+// addPartitions adds to one transaction, or verifies it. patient: it may wait for the end of the producer's last transaction.
+func (b *Broker) addPartitions(ctx context.Context, version int16, t *kmsg.AddPartitionsToTxnRequestTransaction, partitions []kafka.TopicPartition, patient bool) []kafka.ErrorCode {
 	p := coordinator.Producer{ID: kafka.ProducerID(t.ProducerID), Epoch: kafka.ProducerEpoch(t.ProducerEpoch)}
 	if t.VerifyOnly {
 		return b.transactions().verify(t.TransactionalID, p, partitions)
 	}
-	add := txn.Add{ID: t.TransactionalID, Producer: p, Partitions: partitions, Version: txn.Version1}
+	add := txn.Add{ID: t.TransactionalID, Producer: p, Partitions: partitions, Version: txn.Version1, AtOnce: !patient}
 	if version >= 4 {
 		add.Version = txn.Version2
 	}

@@ -42,7 +42,7 @@ func newWorldOver(t testing.TB, engine storage.Engine) *world {
 		t.Fatal(err)
 	}
 	w.replicas = m
-	w.Broker = New(Options{Image: func() *metadata.Image { return w.img }, Replicas: m, ProducerIDs: &blocks{size: 3}})
+	w.Broker = New(Options{AdminOptions: AdminOptions{NodeID: 1}, Image: func() *metadata.Image { return w.img }, Replicas: m, ProducerIDs: &blocks{size: 3}})
 	return w
 }
 

@@ -83,9 +83,9 @@ type groupLogs struct {
 }
 
 type groupLog struct {
-	batches [][]byte
-	end     kafka.Offset
-	watch   func(kafka.Offset)
+	batches  [][]byte
+	end      kafka.Offset
+	watchers []*func(kafka.Offset)
 }
 
 func (l *groupLogs) of(partition int32) *groupLog {
@@ -106,10 +106,10 @@ func (l *groupLogs) Append(partition int32, _ kafka.LeaderEpoch, batch []byte, _
 	record.Stamp(stored, log.end, 0)
 	h, _ := record.ParseHeader(stored)
 	log.batches, log.end = append(log.batches, stored), h.NextOffset()
-	end, watch := log.end, log.watch
+	end, watchers := log.end, slices.Clone(log.watchers)
 	l.mu.Unlock()
-	if watch != nil {
-		watch(end)
+	for _, fn := range watchers {
+		(*fn)(end)
 	}
 	return end, nil
 }
@@ -118,14 +118,14 @@ func (l *groupLogs) Append(partition int32, _ kafka.LeaderEpoch, batch []byte, _
 func (l *groupLogs) OnHighWatermark(partition int32, fn func(kafka.Offset)) (stop func(), err error) {
 	l.mu.Lock()
 	log := l.of(partition)
-	log.watch = fn
+	log.watchers = append(log.watchers, &fn)
 	end := log.end
 	l.mu.Unlock()
 	fn(end)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		log.watch = nil
+		log.watchers = slices.DeleteFunc(log.watchers, func(w *func(kafka.Offset)) bool { return w == &fn })
 	}, nil
 }
 
