@@ -15,6 +15,10 @@ var (
 	brokerInfo       = describe("kafka_broker_info", "1 for each registered broker, with where clients reach it first.", "id", "address")
 	activeController = describe("kafka_controller_kafkacontroller_activecontrollercount", "1 if this node is the controller.")
 	offlineParts     = describe("kafka_controller_kafkacontroller_offlinepartitionscount", "Partitions of the cluster that have no leader.")
+	raftLeader       = describe("kafka_server_raftmetrics_current_leader", "Id of the node that decides about the metadata, -1 without one.")
+	raftEpoch        = describe("kafka_server_raftmetrics_current_epoch", "Term of the node that decides; it rises with each change.")
+	raftWatermark    = describe("kafka_server_raftmetrics_high_watermark", "Committed changes of the metadata that this node has.")
+	raftEnd          = describe("kafka_server_raftmetrics_log_end_offset", "Changes of the metadata that this node has: committed ones only.")
 	globalTopics     = describe("kafka_controller_kafkacontroller_globaltopiccount", "Topics of the cluster.")
 	globalParts      = describe("kafka_controller_kafkacontroller_globalpartitioncount", "Partitions of the cluster.")
 	activeTopics     = describe("rafka_active_topics", "Topics of the cluster.")
@@ -56,6 +60,10 @@ func (c *collector) collectBroker(p page, img *metadata.Image) {
 	}
 	p.gauge(brokers, float64(alive))
 	p.gauge(activeController, fact(img.Controller == c.sources.NodeID))
+	p.gauge(raftLeader, float64(img.Controller))
+	p.gauge(raftEpoch, float64(img.Term))
+	p.gauge(raftWatermark, float64(img.Offset))
+	p.gauge(raftEnd, float64(img.Offset))
 	offline, behind := 0, 0
 	for t := range img.Topics.All() {
 		for i := range t.Partitions {

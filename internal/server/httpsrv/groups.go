@@ -199,7 +199,7 @@ func (g *groups) measure(n *GroupsNow, now time.Time) {
 
 // timeOf is the timestamp of the first record at or after an offset.
 func timeOf(p *partition.Partition, from kafka.Offset) (kafka.Timestamp, bool) {
-	read, err := p.Read(partition.ReadRequest{From: from, MaxBytes: lookupBytes, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch})
+	read, err := p.Read(partition.ReadRequest{From: from, MaxBytes: lookupBytes, AtLeastOne: true, CurrentEpoch: kafka.NoEpoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker})
 	if err != nil || read.Records == nil {
 		return 0, false
 	}

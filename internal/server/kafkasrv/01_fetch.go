@@ -17,8 +17,9 @@ import (
 // never copied into an answer: its pieces are encoded first, so that the length is known, and the extents are written between them.
 // v5 log start offset · v7 sessions (KIP-227) · v9 leader epochs (KIP-320) · v10 zstd · v11 rack and preferred replica (KIP-392) ·
 // v12 flexible, diverging epochs · v13 topic ids · v15 replica state as a tag (KIP-903) · v16 node endpoints (KIP-951) · v17, v18 fields
-// of replicas that consumers leave out
+// that only KRaft's replicas send
 // Left out: the checks of cluster id and directory id that only KRaft controllers make. The throttle time is 0.
+// A follower's fetch is the same, on a peer connection only; its sessions are of its own kind (fetch_session.go).
 
 // fetchCall is a fetch on its way. Pooled; the slices keep their room.
 type fetchCall struct {
@@ -34,11 +35,14 @@ type fetchCall struct {
 	done    bool // the broker has forgotten req
 }
 
+// maxPooledPartitions is of how many partitions a fetch may have been to be used again: as many as a follower may well have of one leader.
+const maxPooledPartitions = 1 << 14
+
 var fetchPool = sync.Pool{New: func() any { return new(fetchCall) }}
 
 func (f *fetchCall) free() {
 	f.releaseRecords()
-	if !f.done || cap(f.req.Partitions) > 4096 || cap(f.meta) > maxPooledOut {
+	if !f.done || cap(f.req.Partitions) > maxPooledPartitions || cap(f.meta) > maxPooledOut {
 		return
 	}
 	parts := f.req.Partitions[:0]
@@ -78,7 +82,8 @@ func startFetch(r *request) error {
 func (f *fetchCall) parse(r *request, img *metadata.Image, limit int) error {
 	v, flexible := r.version, r.flexible
 	in := wire.NewReader(r.body)
-	f.req.ReplicaID = kafka.NoBroker
+	f.req.ReplicaID, f.req.ReplicaEpoch = kafka.NoBroker, -1
+	f.req.AnyReplica = v >= 11
 	if v <= 14 {
 		f.req.ReplicaID = kafka.BrokerID(in.Int32())
 	}
@@ -122,13 +127,18 @@ func (f *fetchCall) parse(r *request, img *metadata.Image, limit int) error {
 	if v >= 11 {
 		f.req.Rack = string(in.NullableString(flexible))
 	}
+	var bad error
 	if flexible {
 		in.Tags(func(tag uint32, value []byte) {
 			if tag == 1 && v >= 15 { // replica state: id, epoch
 				state := wire.NewReader(value)
-				f.req.ReplicaID = kafka.BrokerID(state.Int32())
+				f.req.ReplicaID, f.req.ReplicaEpoch = kafka.BrokerID(state.Int32()), state.Int64()
+				bad = state.Err()
 			}
 		})
+	}
+	if bad != nil {
+		return bad
 	}
 	return in.Err()
 }
@@ -143,7 +153,7 @@ func fetchTopic(in *wire.Reader, version int16, flexible bool, img *metadata.Ima
 func fetchPartition(in *wire.Reader, version int16, topic string, id kafka.UUID) broker.FetchPartition {
 	p := broker.FetchPartition{
 		Topic: topic, TopicID: id, Partition: in.Int32(),
-		LeaderEpoch: kafka.NoEpoch, LastFetchedEpoch: kafka.NoEpoch, LogStart: kafka.NoOffset,
+		LeaderEpoch: kafka.NoEpoch, LastFetchedEpoch: kafka.NoEpoch, LogStart: kafka.NoOffset, KnownHW: kafka.NoOffset,
 	}
 	if version >= 9 {
 		p.LeaderEpoch = kafka.LeaderEpoch(in.Int32())
@@ -166,7 +176,8 @@ func fetchPartition(in *wire.Reader, version int16, topic string, id kafka.UUID)
 func (r *request) answerFetch(o *out) error {
 	f := r.fetch
 	s := r.conn.srv
-	session, code := s.sessions.resolve(f, r.version >= 13, s.opts.Now())
+	kind := sessionKind{byID: r.version >= 13, follower: r.session.Peer && f.req.ReplicaID >= 0}
+	session, code := s.sessions.resolve(f, kind, s.opts.Now())
 	if code != kafka.None {
 		f.done = true
 		f.encode(r, code, f.id)
@@ -189,7 +200,7 @@ func (r *request) answerFetch(o *out) error {
 		id = session.id
 		session.choose(f)
 	case f.epoch == firstEpoch:
-		id = s.sessions.create(f, r.version >= 13, s.opts.Now())
+		id = s.sessions.create(f, kind, s.opts.Now())
 		fallthrough
 	default:
 		for i := range f.results {

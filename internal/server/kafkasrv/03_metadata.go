@@ -13,8 +13,9 @@ import (
 //
 // Behaviour: brokers with the address for the client's own listener, topics by name or id, from one image. Topics asked for by name that do
 // not exist are created if the client allows it (always before version 4) and auto.create.topics.enable is on; the answer has them then.
-// v0 an empty list means all topics · v1 null means all, empty none; controller, internal, rack · v2 cluster id · v4 auto creation as
-// asked · v5 offline replicas · v7 leader epoch · v8-10 operations of the cluster · v9 flexible · v10 topic ids · v12 topics by id ·
+// A partition whose leader the client cannot be sent to has none, and says why.
+// v0 an empty list means all topics; replicas that are down are left out · v1 null means all, empty none; controller, internal, rack · v2 cluster id · v4 auto creation as
+// asked · v5 offline replicas · v6 LISTENER_NOT_FOUND · v7 leader epoch · v8-10 operations of the cluster · v9 flexible · v10 topic ids · v12 topics by id ·
 // v13 an error of the whole answer
 // Left out: nothing.
 func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, a *kmsg.MetadataResponse) {
@@ -34,9 +35,10 @@ func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, 
 	if q.IncludeClusterAuthorizedOperations {
 		a.AuthorizedOperations = clusterOperations
 	}
+	to := r.reachable(img)
 	if all {
 		for _, t := range img.Topics.Sorted() {
-			a.Topics = append(a.Topics, metadataTopic(r, img, t, q.IncludeTopicAuthorizedOperations))
+			a.Topics = append(a.Topics, metadataTopic(r, to, t, q.IncludeTopicAuthorizedOperations))
 		}
 		return
 	}
@@ -58,7 +60,7 @@ func describeMetadata(ctx context.Context, r *request, q *kmsg.MetadataRequest, 
 			known = img.Topics.ByID(t.TopicID)
 		}
 		if known != nil {
-			a.Topics = append(a.Topics, metadataTopic(r, img, known, q.IncludeTopicAuthorizedOperations))
+			a.Topics = append(a.Topics, metadataTopic(r, to, known, q.IncludeTopicAuthorizedOperations))
 			continue
 		}
 		m := kmsg.NewMetadataResponseTopic()
@@ -105,7 +107,7 @@ func createMissing(ctx context.Context, r *request, q *kmsg.MetadataRequest) {
 	}
 }
 
-func metadataTopic(r *request, img *metadata.Image, t *metadata.Topic, withOperations bool) kmsg.MetadataResponseTopic {
+func metadataTopic(r *request, to reachable, t *metadata.Topic, withOperations bool) kmsg.MetadataResponseTopic {
 	m := kmsg.NewMetadataResponseTopic()
 	m.Topic, m.TopicID, m.IsInternal = kmsg.StringPtr(t.Name), t.ID, t.Internal
 	if withOperations {
@@ -113,39 +115,35 @@ func metadataTopic(r *request, img *metadata.Image, t *metadata.Topic, withOpera
 	}
 	m.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i := range t.Partitions {
-		p := &t.Partitions[i]
-		m.Partitions[i] = kmsg.MetadataResponseTopicPartition{
-			ErrorCode: int16(leaderError(p)), Partition: int32(i), Leader: int32(p.Leader), LeaderEpoch: int32(p.LeaderEpoch),
-			Replicas: ids(p.Replicas), ISR: ids(p.ISR), OfflineReplicas: r.offline(img, p.Replicas),
-		}
+		m.Partitions[i] = metadataPartition(r, to, &t.Partitions[i], int32(i))
 	}
 	return m
 }
 
-// leaderError is what a partition's metadata says of its leader.
-func leaderError(p *metadata.Partition) kafka.ErrorCode {
-	if p.Leader == kafka.NoBroker {
-		return kafka.LeaderNotAvailable
+func metadataPartition(r *request, to reachable, p *metadata.Partition, i int32) kmsg.MetadataResponseTopicPartition {
+	leader, code := to.leader(p)
+	if code == kafka.ListenerNotFound && r.version < 6 {
+		code = kafka.LeaderNotAvailable
 	}
-	return kafka.None
+	m := kmsg.MetadataResponseTopicPartition{Partition: i, Leader: int32(leader), LeaderEpoch: int32(p.LeaderEpoch), OfflineReplicas: to.offline(p.Replicas)}
+	if r.version == 0 {
+		m.Replicas, m.ISR = to.online(p.Replicas), to.online(p.ISR)
+		if code == kafka.None && (len(m.Replicas) < len(p.Replicas) || len(m.ISR) < len(p.ISR)) {
+			code = kafka.ReplicaNotAvailable
+		}
+	} else {
+		m.Replicas, m.ISR = ids(p.Replicas), ids(p.ISR)
+	}
+	m.ErrorCode = int16(code)
+	return m
 }
 
 // controller is the broker that administrative requests may go to; every broker takes them.
 func (r *request) controller(img *metadata.Image) kafka.BrokerID {
-	if img.Brokers[img.Controller] != nil {
+	if b := img.Brokers[img.Controller]; b != nil && !b.Fenced {
 		return img.Controller
 	}
 	return r.conn.srv.opts.NodeID
-}
-
-// offline lists the replicas that are on no live broker.
-func (r *request) offline(img *metadata.Image, replicas []kafka.BrokerID) (off []int32) {
-	for _, id := range replicas {
-		if b := img.Brokers[id]; b == nil || b.Fenced {
-			off = append(off, int32(id))
-		}
-	}
-	return off
 }
 
 // What one partition of a Metadata answer costs at most while it is built, and one unknown topic.

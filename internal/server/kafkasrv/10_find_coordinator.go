@@ -49,13 +49,13 @@ func (r *request) noError() *string {
 // locate fills in where the client reaches a coordinator.
 func (r *request) locate(img *metadata.Image, c *kmsg.FindCoordinatorResponseCoordinator) {
 	if c.ErrorCode == 0 {
-		if b := img.Brokers[kafka.BrokerID(c.NodeID)]; b != nil {
+		if b := img.Brokers[kafka.BrokerID(c.NodeID)]; b != nil && !b.Fenced {
 			if at, ok := r.endpointFor(b); ok {
 				c.Host, c.Port = at.host, at.port
 				return
 			}
 		}
-		c.ErrorCode, c.ErrorMessage = codeAndMessage(kafka.Errorf(kafka.CoordinatorNotAvailable, "the coordinator of %q has no address on this listener", c.Key))
+		c.ErrorCode, c.ErrorMessage = codeAndMessage(kafka.Errorf(kafka.CoordinatorNotAvailable, "the coordinator of %q, broker %d, is not alive or has no address on this listener", c.Key, c.NodeID))
 	}
 	c.NodeID, c.Host, c.Port = int32(kafka.NoBroker), "", -1
 }

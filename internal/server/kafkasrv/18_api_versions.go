@@ -67,11 +67,12 @@ var kafkaFeatures = []struct {
 	name          string
 	lowest, level int16
 }{
-	{"group.version", 1, 1},       // KIP-848
-	{"metadata.version", 30, 30},  //
-	{"share.version", 1, 2},       // KIP-932, KIP-1191
-	{"streams.version", 1, 1},     // KIP-1071
-	{"transaction.version", 1, 2}, // KIP-890
+	{"eligible.leader.replicas.version", 1, 1}, // KIP-966
+	{"group.version", 1, 1},                    // KIP-848
+	{"metadata.version", 30, 30},               //
+	{"share.version", 1, 2},                    // KIP-932, KIP-1191
+	{"streams.version", 1, 1},                  // KIP-1071
+	{"transaction.version", 1, 2},              // KIP-890
 }
 
 // supported tells the levels of a feature that this broker knows.

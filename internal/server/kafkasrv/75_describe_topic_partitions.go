@@ -16,8 +16,9 @@ const maxDescribedPartitions = 2000
 // DescribeTopicPartitions: v0
 //
 // Behaviour: topics by name in order, no list meaning all of them, up to the limit; then a cursor says where to go on. A cursor whose topic
-// is gone goes on behind it. Nothing is created.
-// Left out: eligible leader replicas are empty: there is no such state on one node.
+// is gone goes on behind it. Nothing is created. Eligible leader replicas are those of KIP-966; who was one before an unclean election is not
+// remembered.
+// Left out: nothing.
 func describeTopicPartitions(_ context.Context, r *request, q *kmsg.DescribeTopicPartitionsRequest, a *kmsg.DescribeTopicPartitionsResponse) {
 	img := r.conn.srv.broker.Image()
 	var names []string
@@ -38,6 +39,7 @@ func describeTopicPartitions(_ context.Context, r *request, q *kmsg.DescribeTopi
 			first = max(c.Partition, 0)
 		}
 	}
+	to := r.reachable(img)
 	left := maxDescribedPartitions
 	if q.ResponsePartitionLimit > 0 {
 		left = min(left, int(q.ResponsePartitionLimit))
@@ -61,7 +63,7 @@ func describeTopicPartitions(_ context.Context, r *request, q *kmsg.DescribeTopi
 		m.TopicID, m.IsInternal, m.AuthorizedOperations = t.ID, t.Internal, topicOperations
 		end := min(int(first)+left, len(t.Partitions))
 		for i := min(int(first), end); i < end; i++ {
-			m.Partitions = append(m.Partitions, r.describePartition(img, t, i))
+			m.Partitions = append(m.Partitions, describePartition(to, t, i))
 		}
 		left -= len(m.Partitions)
 		a.Topics = append(a.Topics, m)
@@ -79,13 +81,13 @@ func cursorAt(topic string, partition int32) *kmsg.DescribeTopicPartitionsRespon
 	return &c
 }
 
-func (r *request) describePartition(img *metadata.Image, t *metadata.Topic, i int) kmsg.DescribeTopicPartitionsResponseTopicPartition {
+func describePartition(to reachable, t *metadata.Topic, i int) kmsg.DescribeTopicPartitionsResponseTopicPartition {
 	p := &t.Partitions[i]
 	m := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
-	m.ErrorCode, m.Partition = int16(leaderError(p)), int32(i)
-	m.LeaderID, m.LeaderEpoch = int32(p.Leader), int32(p.LeaderEpoch)
-	m.Replicas, m.ISR, m.OfflineReplicas = ids(p.Replicas), ids(p.ISR), r.offline(img, p.Replicas)
-	m.EligibleLeaderReplicas, m.LastKnownELR = []int32{}, []int32{}
+	leader, _ := to.leader(p) // that there is none is no error here, as in Kafka
+	m.Partition, m.LeaderID, m.LeaderEpoch = int32(i), int32(leader), int32(p.LeaderEpoch)
+	m.Replicas, m.ISR, m.OfflineReplicas = ids(p.Replicas), ids(p.ISR), to.offline(p.Replicas)
+	m.EligibleLeaderReplicas, m.LastKnownELR = ids(p.ELR), []int32{}
 	return m
 }
 

@@ -29,6 +29,11 @@ func brokerIDs(list []int32) []kafka.BrokerID {
 	return ids
 }
 
+// partitionsCost is what an answer about any of the cluster's partitions costs at most.
+func partitionsCost(r *request) int64 {
+	return int64(r.conn.srv.broker.Image().Topics.PartitionCount()) * metadataPartitionCost
+}
+
 // groupCost is what an answer that lists or describes groups is taken to cost, in bytes; how much it is nobody knows before.
 const groupCost = 256 << 10
 

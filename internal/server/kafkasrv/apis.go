@@ -18,9 +18,9 @@ const (
 // api is one API as we speak it (WIR-2).
 type api struct {
 	key, min, max int16
-	told          int16 // the oldest version that ApiVersions tells: min but for produce, see there
-	name          string
-	flexible      int16 // the first version in the compact encoding with tags (KIP-482)
+	told          int16  // the oldest version that ApiVersions tells: min but for produce, see there
+	name          string // Kafka's; kmsg's if it is left out
+	flexible      int16  // the first version in the compact encoding with tags (KIP-482)
 
 	// start decodes by hand what is too large or too frequent for generated code; the reader calls it. Otherwise shape, cost and handle:
 	start func(r *request) error
@@ -75,10 +75,16 @@ func newAPITable() (t apiTable) {
 		{key: 35, min: 1, max: 5, shape: describeLogDirsShape, cost: describeLogDirsCost, handle: typed(describeLogDirs)},
 		{key: 37, min: 0, max: 3, shape: createPartitionsShape, handle: typed(createPartitions)},
 		{key: 42, min: 0, max: 3, shape: deleteGroupsShape, handle: deleteGroups},
+		{key: 43, min: 0, max: 2, shape: electLeadersShape, cost: partitionsCost, handle: typed(electLeaders)},
 		{key: 44, min: 0, max: 1, shape: incrementalAlterConfigsShape, handle: typed(incrementalAlterConfigs)},
+		{key: 45, name: "AlterPartitionReassignments", min: 0, max: 1, shape: alterReassignmentsShape, handle: typed(alterReassignments)},
+		{key: 46, min: 0, max: 0, shape: listReassignmentsShape, cost: partitionsCost, handle: typed(listReassignments)},
 		{key: 47, min: 0, max: 0, shape: offsetDeleteShape, handle: offsetDelete},
+		{key: 55, min: 0, max: 2, shape: describeQuorumShape, handle: typed(describeQuorum)},
+		{key: 57, min: 0, max: 2, shape: updateFeaturesShape, handle: typed(updateFeatures)},
 		{key: 60, min: 0, max: 2, shape: describeClusterShape, handle: typed(describeCluster)},
 		{key: 61, min: 0, max: 0, shape: describeProducersShape, handle: typed(describeProducers)},
+		{key: 64, min: 0, max: 0, shape: unregisterBrokerShape, handle: typed(unregisterBroker)},
 		{key: 65, min: 0, max: 0, shape: describeTransactionsShape, handle: describeTransactions},
 		{key: 66, min: 0, max: 2, shape: listTransactionsShape, cost: groupsCost, handle: listTransactions},
 		{key: 68, min: 0, max: 1, shape: consumerGroupHeartbeatShape, handle: consumerGroupHeartbeat},
@@ -89,6 +95,8 @@ func newAPITable() (t apiTable) {
 		{key: 77, min: 1, max: 1, shape: shareGroupDescribeShape, cost: groupsCost, handle: typed(shareGroupDescribe)},
 		{key: keyShareFetch, min: 1, max: 2, shape: shareFetchShape, handle: typed(shareFetch)},
 		{key: 79, min: 1, max: 2, shape: shareAcknowledgeShape, handle: typed(shareAcknowledge)},
+		{key: 80, min: 0, max: 1, shape: addRaftVoterShape, handle: typed(addRaftVoter)},
+		{key: 81, min: 0, max: 0, shape: removeRaftVoterShape, handle: typed(removeRaftVoter)},
 		{key: 83, min: 0, max: 0, shape: initializeShareGroupStateShape, handle: initializeShareGroupState},
 		{key: 84, min: 0, max: 0, shape: readShareGroupStateShape, handle: readShareGroupState},
 		{key: 85, min: 0, max: 1, shape: writeShareGroupStateShape, handle: writeShareGroupState},
@@ -102,7 +110,9 @@ func newAPITable() (t apiTable) {
 		{key: 93, min: 0, max: 0, shape: streamsGroupTopologyDescriptionUpdateShape, handle: streamsGroupTopologyDescriptionUpdate},
 	}
 	for _, a := range t.list {
-		a.name = kmsg.NameForKey(a.key)
+		if a.name == "" {
+			a.name = kmsg.NameForKey(a.key)
+		}
 		if a.told = a.min; a.key == keyProduce {
 			a.told = 0
 		}

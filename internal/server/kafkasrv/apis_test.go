@@ -151,7 +151,7 @@ func TestApiVersionsTellsKafkasFeatures(t *testing.T) {
 			t.Errorf("%s is at level %d, supported are %d to %d", f.Name, level, f.MinVersion, f.MaxVersion)
 		}
 	}
-	want := map[string]int16{"metadata.version": 30, "group.version": 1, "transaction.version": 2, "share.version": 2, "streams.version": 1, "rafka.version": 1}
+	want := map[string]int16{"eligible.leader.replicas.version": 1, "metadata.version": 30, "group.version": 1, "transaction.version": 2, "share.version": 2, "streams.version": 1, "rafka.version": 1}
 	if !maps.Equal(levels, want) || len(resp.SupportedFeatures) != len(want) {
 		t.Errorf("%+v %+v", resp.SupportedFeatures, resp.FinalizedFeatures)
 	}

@@ -28,9 +28,22 @@ type Broker interface {
 	AlterConfigs(ctx context.Context, s *broker.Session, r []broker.AlterResource, validateOnly bool) []error
 	ListConfigResources(s *broker.Session, types []metadata.ResourceType) []metadata.Resource
 
+	clusterVerbs
 	groupVerbs
 	txnVerbs
 	shareVerbs
+}
+
+// clusterVerbs are about brokers and where partitions are.
+type clusterVerbs interface {
+	ElectLeaders(ctx context.Context, s *broker.Session, kind int8, partitions []kafka.TopicPartition) ([]broker.ElectedPartition, error)
+	AlterReassignments(ctx context.Context, s *broker.Session, list []broker.Reassignment, allowReplicationChange bool) []error
+	Reassigning(s *broker.Session) []broker.ReassigningPartition
+	UpdateFeatures(ctx context.Context, s *broker.Session, updates []broker.FeatureUpdate, validateOnly bool) []error
+	UnregisterBroker(ctx context.Context, s *broker.Session, id kafka.BrokerID) error
+	DescribeQuorum(ctx context.Context, s *broker.Session) (broker.QuorumState, error)
+	AddVoter(ctx context.Context, s *broker.Session, clusterID *string, v broker.NewVoter) error
+	RemoveVoter(ctx context.Context, s *broker.Session, clusterID *string, id kafka.BrokerID, directory kafka.UUID) error
 }
 
 // readyAwait is what an Await may offer besides: whether Wait would return at once. Answers that are ready leave together in one write.

@@ -36,6 +36,8 @@ type fakeBroker struct {
 	open  int // extents handed out and not released
 
 	aborted         []broker.AbortedTxn // who reads committed records is told so
+	fetched         broker.FetchRequest // the last one
+	fetchedPeer     bool                // by another broker
 	transactionalID string              // of the last produce, as is support
 	support         broker.TransactionSupport
 }
@@ -197,7 +199,11 @@ type fakeFetch struct {
 	req *broker.FetchRequest
 }
 
-func (f *fakeBroker) Fetch(_ *broker.Session, req *broker.FetchRequest) broker.Await[[]broker.FetchResult] {
+func (f *fakeBroker) Fetch(s *broker.Session, req *broker.FetchRequest) broker.Await[[]broker.FetchResult] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fetched, f.fetchedPeer = *req, s.Peer
+	f.fetched.Partitions = slices.Clone(req.Partitions)
 	return fakeFetch{f, req}
 }
 

@@ -85,6 +85,28 @@ func (d *door) dial(t testing.TB) *client {
 	return &client{t: t, nc: nc}
 }
 
+// dialPeer is a connection as another broker has it, by the peer port.
+func (d *door) dialPeer(t testing.TB) *client {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	other, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.served.Go(func() { d.ServePeer(context.Background(), other) })
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	return &client{t: t, nc: nc}
+}
+
 // frame encodes a request with its header.
 func frame(msg kmsg.Request, correlation int32) []byte {
 	var id = "test"

@@ -46,9 +46,9 @@ type conn struct {
 	queue queue
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
+func newConn(s *Server, nc net.Conn, peer bool) *conn {
 	c := &conn{srv: s, role: make(chan struct{}, 1), retire: make(chan struct{}, 1)}
-	session := &broker.Session{Door: "kafka"}
+	session := &broker.Session{Door: "kafka", Peer: peer}
 	if a, ok := nc.(accepted); ok {
 		var read []byte
 		session.Listener = a.ListenerName()

@@ -331,7 +331,7 @@ func TestBadInputEndsTheConnection(t *testing.T) {
 		{"oversize produce", "frame_size", after([]byte{6, 0x40, 0, 1, 0, 0})},
 		{"unknown API", "unsupported", raw(0, 0, 0, 10, 0, 95, 0, 0, 0, 0, 0, 1, 0xff, 0xff)},
 		{"negative API", "unsupported", raw(0, 0, 0, 10, 0xff, 0xff, 0, 0, 0, 0, 0, 1, 0xff, 0xff)},
-		{"API we do not offer", "unsupported", raw(0, 0, 0, 10, 0, 43, 0, 0, 0, 0, 0, 1, 0xff, 0xff)},
+		{"API we do not offer", "unsupported", raw(0, 0, 0, 10, 0, 52, 0, 0, 0, 0, 0, 1, 0xff, 0xff)},
 		{"version too new", "unsupported", raw(0, 0, 0, 10, 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff)},
 		{"version too old", "unsupported", raw(0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 1, 0xff, 0xff)},
 		{"client id longer than the frame", "malformed", raw(0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0x7f, 0xff)},

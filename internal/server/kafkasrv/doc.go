@@ -22,6 +22,8 @@
 // it holds neither a frame nor the gate for answers meanwhile, a drain ends its wait, and so does the end of its connection, for which a
 // reader must be reading: who fills the queue behind such a wait is sent away.
 //
+// A connection of another broker (ServePeer) is served the same way. Its session says so, and only there a replica id counts (REP-4).
+//
 // How it is tested: real clients and raw bytes over loopback against an in-memory broker (broker_test.go); every API in every
 // version against another implementation's encoder; golden ApiVersions; bad input of all kinds; fuzzing of every decoder.
 //

@@ -42,11 +42,22 @@ type cachedPartition struct {
 	prev, next    *cachedPartition
 }
 
-// fetchSession is one client's. Its connection uses it; another one may by mistake, so mu guards everything but id and byID. It is held for
+// sessionKind is whose a session is and how its partitions are named.
+type sessionKind struct {
+	byID bool // by topic id, not by name
+	// follower: a replica's. It is found by replicas only, and consumers cannot drive it out: replication does not begin anew because many
+	// consume.
+	follower bool
+}
+
+// untold is no offset, not even the one that stands for none: whatever comes next is news.
+const untold = kafka.NoOffset - 1
+
+// fetchSession is one client's. Its connection uses it; another one may by mistake, so mu guards everything but id and kind. It is held for
 // memory work; the cache's lock may be taken under it.
 type fetchSession struct {
 	id    int32
-	byID  bool
+	kind  sessionKind
 	mu    sync.Mutex
 	epoch int32 // of the next request
 	byKey map[fetchKey]*cachedPartition
@@ -88,14 +99,17 @@ func (c *sessionCache) stats() FetchSessionStats {
 }
 
 // resolve finds the session a request belongs to and puts what it wants into f.req. It returns nil for a request that names all it wants.
-func (c *sessionCache) resolve(f *fetchCall, byID bool, now time.Time) (*fetchSession, kafka.ErrorCode) {
+func (c *sessionCache) resolve(f *fetchCall, kind sessionKind, now time.Time) (*fetchSession, kafka.ErrorCode) {
+	s := c.find(f.id)
+	if s != nil && s.kind.follower != kind.follower {
+		s = nil // not this one's to use or to end
+	}
 	if f.epoch == firstEpoch || f.epoch == sessionless {
-		if f.id != 0 {
+		if s != nil {
 			c.remove(f.id)
 		}
 		return nil, kafka.None
 	}
-	s := c.find(f.id)
 	if s == nil {
 		return nil, kafka.FetchSessionIDNotFound
 	}
@@ -104,7 +118,7 @@ func (c *sessionCache) resolve(f *fetchCall, byID bool, now time.Time) (*fetchSe
 	switch {
 	case s.epoch != f.epoch:
 		return nil, kafka.InvalidFetchSessionEpoch
-	case s.byID != byID:
+	case s.kind.byID != kind.byID:
 		return nil, kafka.FetchSessionTopicIDError
 	case !c.touch(s.id, len(s.byKey)+len(f.req.Partitions), now):
 		c.remove(f.id)
@@ -122,6 +136,7 @@ func (c *sessionCache) resolve(f *fetchCall, byID bool, now time.Time) (*fetchSe
 	}
 	f.req.Partitions, f.cached = f.req.Partitions[:0], f.cached[:0]
 	for p := s.order.next; p != &s.order; p = p.next {
+		p.ask.KnownHW = p.highWatermark
 		f.req.Partitions = append(f.req.Partitions, p.ask)
 		f.cached = append(f.cached, p)
 	}
@@ -145,7 +160,7 @@ func (s *fetchSession) put(ask *broker.FetchPartition) *cachedPartition {
 	key := fetchKey{ask.Topic, ask.TopicID, ask.Partition}
 	p := s.byKey[key]
 	if p == nil {
-		p = &cachedPartition{highWatermark: kafka.NoOffset, logStart: kafka.NoOffset}
+		p = &cachedPartition{highWatermark: untold, logStart: untold}
 		s.byKey[key] = p
 		s.append(p)
 	}
@@ -190,23 +205,23 @@ func (p *cachedPartition) tell(res *broker.FetchResult) bool {
 		p.logStart, news = res.LogStart, true
 	}
 	if res.Err != nil {
-		p.highWatermark, news = kafka.NoOffset-1, true // no offset: whatever comes next is news
+		p.highWatermark, news = untold, true
 	}
 	return news
 }
 
 // create opens a session for the partitions of a request that was answered in full. It returns 0 when there is no room.
-func (c *sessionCache) create(f *fetchCall, byID bool, now time.Time) int32 {
+func (c *sessionCache) create(f *fetchCall, kind sessionKind, now time.Time) int32 {
 	size := len(f.req.Partitions)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if size == 0 || c.limit == 0 || c.partitions+size > maxSessionPartitions {
 		return 0
 	}
-	if len(c.slots) >= c.limit && !c.evictLocked(size, now) {
+	if len(c.slots) >= c.limit && !c.evictLocked(size, kind.follower, now) {
 		return 0
 	}
-	s := &fetchSession{epoch: firstEpoch + 1, byID: byID, byKey: make(map[fetchKey]*cachedPartition, size)}
+	s := &fetchSession{epoch: firstEpoch + 1, kind: kind, byKey: make(map[fetchKey]*cachedPartition, size)}
 	s.order.prev, s.order.next = &s.order, &s.order
 	for i := range f.req.Partitions {
 		s.put(&f.req.Partitions[i]).tell(&f.results[i])
@@ -219,15 +234,22 @@ func (c *sessionCache) create(f *fetchCall, byID bool, now time.Time) int32 {
 	return s.id
 }
 
-// evictLocked makes room for a session of that size. The one used longest ago goes if it has rested; else the smallest, if it has had its
-// time and is smaller than the new one. A new session never drives out one that is as large: two clients would do so in turns.
-func (c *sessionCache) evictLocked(size int, now time.Time) bool {
+// evictLocked makes room for a session of that size. The one used longest ago goes if it has rested; else the smallest that may be driven out,
+// if it is smaller than the new one. A new session never drives out one that is as large: two clients would do so in turns. A consumer's may be
+// driven out when it has had its time, and by a follower at any moment and whatever its size; a follower's only by a follower when it has
+// had its time.
+func (c *sessionCache) evictLocked(size int, follower bool, now time.Time) bool {
 	var oldest, smallest int32
 	for id, s := range c.slots {
 		if o := c.slots[oldest]; o == nil || s.lastUsed.Before(o.lastUsed) {
 			oldest = id
 		}
-		if m := c.slots[smallest]; now.Sub(s.created) > sessionRest && (m == nil || s.partitions < m.partitions) {
+		theirs, hadItsTime := s.session.kind.follower, now.Sub(s.created) > sessionRest
+		if theirs && !follower || theirs == follower && !hadItsTime {
+			continue
+		}
+		m := c.slots[smallest]
+		if m == nil || m.session.kind.follower && !theirs || m.session.kind.follower == theirs && s.partitions < m.partitions {
 			smallest = id
 		}
 	}
@@ -235,7 +257,7 @@ func (c *sessionCache) evictLocked(size int, now time.Time) bool {
 	switch {
 	case o != nil && now.Sub(o.lastUsed) > sessionRest:
 		c.removeLocked(oldest)
-	case m != nil && m.partitions < size:
+	case m != nil && (m.partitions < size || follower && !m.session.kind.follower):
 		c.removeLocked(smallest)
 	default:
 		return false

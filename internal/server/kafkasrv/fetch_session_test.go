@@ -157,41 +157,75 @@ func fullFetch(partitions int) *fetchCall {
 	return f
 }
 
+var consumers, followers = sessionKind{}, sessionKind{follower: true}
+
+// A follower gets a place at a consumer's expense and never the other way round; among followers it is as among consumers.
+func TestFetchSessionsOfFollowersComeFirst(t *testing.T) {
+	start := time.Unix(1000, 0)
+	cache := newSessionCache(2)
+	one, other := cache.create(fullFetch(9), consumers, start), cache.create(fullFetch(8), consumers, start)
+	first := cache.create(fullFetch(3), followers, start)
+	if first == 0 || cache.find(other) != nil || cache.find(one) == nil {
+		t.Fatal("the smallest consumer must make room at once")
+	}
+	second := cache.create(fullFetch(1), followers, start)
+	if second == 0 || cache.find(one) != nil {
+		t.Fatal("a larger consumer must make room as well")
+	}
+	later := start.Add(sessionRest + time.Second)
+	cache.touch(first, 3, later)
+	cache.touch(second, 1, later)
+	if cache.create(fullFetch(9), consumers, later) != 0 {
+		t.Error("a consumer drove out a follower")
+	}
+	if cache.create(fullFetch(1), followers, later) != 0 {
+		t.Error("a follower drove out one that is as large")
+	}
+	if cache.create(fullFetch(2), followers, later) == 0 || cache.find(second) != nil {
+		t.Error("the smallest follower must make room for a larger one")
+	}
+	for epoch, want := range map[int32]kafka.ErrorCode{1: kafka.FetchSessionIDNotFound, sessionless: kafka.None} {
+		if _, code := cache.resolve(&fetchCall{id: first, epoch: epoch}, consumers, later); code != want || cache.find(first) == nil {
+			t.Errorf("a consumer used or ended the session of a follower: %v", code)
+		}
+	}
+}
+
 // A full cache gives a place to a new session only for one that rested two minutes, or for a smaller one that has had its two minutes.
 func TestFetchSessionCacheEvictsAsKafka(t *testing.T) {
 	start := time.Unix(1000, 0)
 	cache := newSessionCache(2)
-	small := cache.create(fullFetch(1), false, start)
-	large := cache.create(fullFetch(5), false, start)
+	small := cache.create(fullFetch(1), consumers, start)
+	large := cache.create(fullFetch(5), consumers, start)
 	if small == 0 || large == 0 {
 		t.Fatal("there was room")
 	}
-	if id := cache.create(fullFetch(9), false, start.Add(time.Minute)); id != 0 {
+	if id := cache.create(fullFetch(9), consumers, start.Add(time.Minute)); id != 0 {
 		t.Error("a session was evicted in its first two minutes")
 	}
 	later := start.Add(sessionRest + time.Second)
 	cache.touch(small, 1, later)
 	cache.touch(large, 5, later)
-	if id := cache.create(fullFetch(1), false, later); id != 0 {
+	if id := cache.create(fullFetch(1), consumers, later); id != 0 {
 		t.Error("a session was evicted for one that is no larger")
 	}
-	next := cache.create(fullFetch(2), false, later)
+	next := cache.create(fullFetch(2), consumers, later)
 	if next == 0 || cache.find(small) != nil || cache.find(large) == nil {
 		t.Error("the smallest must make room for a larger one")
 	}
-	last := cache.create(fullFetch(1), false, later.Add(sessionRest+time.Second))
+	last := cache.create(fullFetch(1), consumers, later.Add(sessionRest+time.Second))
 	if last == 0 {
 		t.Error("who rested must make room")
 	}
 	if st := cache.stats(); st.Sessions != 2 || st.Evicted != 2 {
 		t.Errorf("%+v", st)
 	}
-	if newSessionCache(-1).create(fullFetch(1), false, start) != 0 {
+	if newSessionCache(-1).create(fullFetch(1), consumers, start) != 0 {
 		t.Error("no sessions were wanted")
 	}
 	crowded := newSessionCache(10)
 	crowded.partitions = maxSessionPartitions - 3
-	if crowded.create(fullFetch(4), false, start) != 0 || crowded.create(fullFetch(3), false, start) == 0 {
+	if crowded.create(fullFetch(4), consumers, start) != 0 || crowded.create(fullFetch(3), consumers, start) == 0 {
 		t.Error("all sessions together may have so many partitions and no more")
 	}
 }
@@ -200,10 +234,10 @@ func TestFetchSessionCacheEvictsAsKafka(t *testing.T) {
 func TestFetchSessionTakesTurns(t *testing.T) {
 	cache := newSessionCache(1)
 	now := time.Unix(0, 0)
-	id := cache.create(fullFetch(3), false, now)
+	id := cache.create(fullFetch(3), consumers, now)
 	order := func(epoch int32, withData int) (got []int32) {
 		f := &fetchCall{id: id, epoch: epoch}
-		s, code := cache.resolve(f, false, now)
+		s, code := cache.resolve(f, consumers, now)
 		if code != kafka.None {
 			t.Fatal(code)
 		}

@@ -107,10 +107,15 @@ type accepted interface {
 
 // Serve serves nc until the client leaves, breaks the protocol, or Close. When ctx ends it drains: requests that have been read are
 // answered, long polls at once, and then the connection closes. It always closes nc before it returns.
-func (s *Server) Serve(ctx context.Context, nc net.Conn) {
-	c := newConn(s, nc)
+func (s *Server) Serve(ctx context.Context, nc net.Conn) { s.serve(ctx, newConn(s, nc, false)) }
+
+// ServePeer is Serve for a connection of another broker of the cluster, which whoever accepted it has made sure of: it may fetch as a follower
+// (REP-4). It is told peer addresses where a client is told those of its listener.
+func (s *Server) ServePeer(ctx context.Context, nc net.Conn) { s.serve(ctx, newConn(s, nc, true)) }
+
+func (s *Server) serve(ctx context.Context, c *conn) {
 	if !s.add(ctx, c) {
-		_ = nc.Close()
+		_ = c.nc.Close()
 		return
 	}
 	if ctx.Err() != nil {
