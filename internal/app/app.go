@@ -7,11 +7,16 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/broker"
+	"github.com/rafka-io/rafka/internal/broker/route"
+	"github.com/rafka-io/rafka/internal/cluster/join"
+	"github.com/rafka-io/rafka/internal/cluster/lanes"
+	"github.com/rafka-io/rafka/internal/cluster/peer"
 	"github.com/rafka-io/rafka/internal/cluster/quorum"
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/controller/loop"
@@ -40,6 +45,21 @@ type App struct {
 	node  kafka.BrokerID
 	addrs Addrs
 
+	// Of a broker that others can reach; nil without a peer address.
+	peerListener net.Listener
+	peerAddr     string // that others are told
+	peers        *peer.Peers
+	lanes        *lanes.Lanes // requests of Kafka's protocol to them, which wait for each other's answers
+	route        *route.Verbs // the verbs for doors whose clients do not look for leaders
+	peerServer   *peer.Server
+	member       *join.Node
+	voter        atomic.Pointer[quorum.Cluster] // the one of this node, once it has one
+	deciding     atomic.Pointer[loop.Loop]      // loop, for who may ask before there is one
+	growing      sync.Mutex                     // one at a time makes a cluster of a broker that was alone
+
+	running     context.Context // of what goes on in the background; stopRunning ends it
+	stopRunning context.CancelFunc
+
 	store         quorum.Store
 	engine        storage.Engine
 	replicas      *replica.Manager
@@ -48,6 +68,7 @@ type App struct {
 	markers       *txnmarker.Sender
 	shares        *coordinator.Runtime[*share.Shard]
 	queues        *queue.Manager
+	states        queue.Persister // of share groups, wherever they are kept
 	streamsTopics *broker.StreamsTopics
 	loop          *loop.Loop
 	broker        *broker.Broker
@@ -71,6 +92,7 @@ type closer struct {
 // Start opens everything and returns when the broker serves. On an error nothing is left running.
 func Start(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{opts: o, node: kafka.BrokerID(o.Static.NodeID())}
+	a.running, a.stopRunning = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Shutdown(context.Background()))
@@ -80,18 +102,26 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{a.openStore, a.openEngine, a.openBroker} {
+	for _, step := range []func(context.Context) error{a.openPeers, a.openMetadata, a.openEngine, a.openBroker} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if err := a.loop.Start(ctx, a.self()); err != nil {
+	a.onStop("controller", func(context.Context) error { a.loop.Close(); return nil })
+	if a.member == nil {
+		err = a.loop.Start(ctx, a.self())
+	} else {
+		err = a.loop.Join(ctx, a.registration())
+	}
+	if err != nil {
 		return nil, err
 	}
-	a.onStop("controller", func(context.Context) error { a.loop.Close(); return nil })
 	a.replicas.Start()
 	a.serve(bound)
 	a.ready.Store(true)
+	if a.member != nil { // while everything still serves, so that clients find the new leaders at once
+		a.onStop("leaderships", func(ctx context.Context) error { a.handOver(ctx); return nil })
+	}
 	return a, nil
 }
 
@@ -137,7 +167,7 @@ func (a *App) openBroker(context.Context) error {
 	set := broker.Settings{Node: a.node, Static: st}
 	expiry := st.Duration("producer.id.expiration.ms")
 	var err error
-	a.replicas, err = replica.New(replica.Options{
+	options := replica.Options{
 		NodeID: a.node, Engine: a.engine,
 		Settings: func(img *metadata.Image, topic string) *partition.Settings {
 			t := set.Topic(img, topic)
@@ -145,28 +175,47 @@ func (a *App) openBroker(context.Context) error {
 		},
 		CleanerBackoff: set.CleanerBackoff, NoCleaner: !st.Bool("log.cleaner.enable"),
 		RetentionInterval: st.Duration("log.retention.check.interval.ms"), Logger: a.opts.Logger,
-	})
-	if err != nil {
+	}
+	a.replication(&options, st)
+	if a.replicas, err = replica.New(options); err != nil {
 		return err
 	}
 	a.onStop("partitions", a.replicas.Close)
 	groups := broker.NewGroupSettings(set)
 	markers := a.openCoordinators(groups)
-	a.loop = loop.New(loop.Options{
-		Store: a.store,
+	deciding := loop.Options{
+		Store: a.store, Node: a.node, Lease: st.Duration("rafka.broker.lease.ms"), Logger: a.opts.Logger,
 		Env: controller.Env{
 			Partitions: int32(st.Int("num.partitions")), Replication: int16(st.Int("default.replication.factor")),
 			DeleteTopics: st.Bool("delete.topic.enable"), NewTopicID: kafka.NewUUID, Inherited: set.Inherited,
+			MinISR:  func(img *metadata.Image, topic string) int { t := set.Topic(img, topic); return t.MinISR },
+			Unclean: func(img *metadata.Image, topic string) bool { t := set.Topic(img, topic); return t.Unclean },
 		},
 		Publishers: []metadata.Publisher{a.replicas, a.groups, a.txns, a.shares},
-	})
+	}
+	if a.peers != nil {
+		deciding.Peers = a.peers
+	}
+	a.loop = loop.New(deciding)
+	a.deciding.Store(a.loop)
+	transactions := broker.TransactionsOf(a.txns)
+	if a.peers != nil {
+		all := broker.NewTransactions(broker.TransactionsOptions{NodeID: a.node, Shards: a.txns, Image: a.image, Peers: a.lanes})
+		a.onStop("questions about transactions", func(context.Context) error { all.Close(); return nil })
+		transactions = all
+	}
+	var keepers broker.Quorum
+	if a.peers != nil {
+		keepers = voters{a}
+	}
 	a.broker = broker.New(broker.Options{
-		AdminOptions: broker.AdminOptions{NodeID: a.node, Controller: a.loop, Settings: set, LogLevel: a.opts.Level},
+		AdminOptions: broker.AdminOptions{Quorum: keepers, NodeID: a.node, Controller: a.loop, Settings: set, LogLevel: a.opts.Level},
 		GroupOptions: broker.GroupOptions{Groups: a.groups, GroupSettings: groups}, TxnOptions: broker.TxnOptions{Txns: a.txns, Markers: markers},
 		ShareStates: a.shares, Queues: a.queues,
-		Transactions: broker.TransactionsOf(a.txns), TrustTransactions: func() bool { return !st.Bool("transaction.partition.verification.enable") },
+		Transactions: transactions, TrustTransactions: func() bool { return !st.Bool("transaction.partition.verification.enable") },
 		Replicas: a.replicas, FetchMaxBytes: int(st.Int("fetch.max.bytes")), FetchBytes: st.Int("rafka.log.hot.bytes") / 2,
 	})
+	a.elsewhere(a.states)
 	return nil
 }
 
@@ -180,6 +229,65 @@ func (a *App) self() controller.Node {
 		}
 	}
 	return controller.Node{Broker: b, ClusterID: st.String("rafka.cluster.id"), NewClusterID: kafka.NewUUID().String()}
+}
+
+// registration is this node as its cluster is to know it: with addresses that others can use.
+func (a *App) registration() controller.Registration {
+	n := a.self()
+	id := a.member.Identity()
+	n.Broker.Incarnation, n.Broker.Peers = kafka.NewUUID(), []string{a.peerAddr}
+	host, _, _ := net.SplitHostPort(a.peerAddr)
+	for _, l := range a.addrs.Kafka {
+		if !slices.ContainsFunc(n.Broker.Endpoints, func(e metadata.Endpoint) bool { return e.Listener == l.Name }) {
+			at := l.Addr.(*net.TCPAddr)
+			e := metadata.Endpoint{Listener: l.Name, Host: at.IP.String(), Port: int32(at.Port)}
+			if at.IP.IsUnspecified() {
+				e.Host = host
+			}
+			n.Broker.Endpoints = append(n.Broker.Endpoints, e)
+		}
+	}
+	r := controller.Registration{
+		Broker: n.Broker, ClusterID: id.ClusterID, Features: metadata.SupportedFeatures(),
+		Replaces: true, // the id belongs to this data directory, which this process holds the lock of
+	}
+	if r.ClusterID == "" { // alone, and perhaps new
+		if r.ClusterID = n.ClusterID; r.ClusterID == "" {
+			r.ClusterID = n.NewClusterID
+		}
+	}
+	return r
+}
+
+// handOver has the controller give this broker's leaderships to others before it stops.
+func (a *App) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, handOverPatience)
+	defer cancel()
+	if err := a.loop.Stop(ctx); err != nil {
+		a.opts.Logger.Warn("stopping without having handed over everything that is led here", "err", err)
+	}
+}
+
+// listening are the settings by which this node, started again, listens where it does now.
+func (a *App) listening() map[string]string {
+	st := a.opts.Static
+	settings := map[string]string{"rafka.peer.address": a.peerListener.Addr().String()}
+	var kafkas []string
+	for _, l := range a.addrs.Kafka {
+		kafkas = append(kafkas, l.Name+"://"+l.Addr.String())
+	}
+	settings["listeners"] = strings.Join(kafkas, ",")
+	for key, at := range map[string]net.Addr{"rafka.grpc.address": a.addrs.GRPC, "rafka.http.address": a.addrs.HTTP} {
+		if settings[key] = ""; at != nil {
+			settings[key] = at.String()
+		}
+	}
+	for _, key := range []string{"advertised.listeners", "rafka.peer.advertised.address", "listener.security.protocol.map", "controller.listener.names"} {
+		if v, _, ok := st.Set(key); ok {
+			settings[key] = v
+		}
+	}
+	return settings
 }
 
 // Addrs are where the doors accept.
@@ -205,6 +313,7 @@ func (a *App) DataDirs() []string {
 // Shutdown stops the broker (APP-3). When ctx ends, connections are cut off; what is stored is closed cleanly all the same.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.ready.Store(false)
+	a.stopRunning()
 	var errs []error
 	for _, c := range slices.Backward(a.closers) {
 		t0 := time.Now()

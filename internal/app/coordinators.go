@@ -108,12 +108,7 @@ func (a *App) openCoordinators(set *broker.GroupSettings) (markers *txnmarker.Lo
 	a.onStop("transactions", func(context.Context) error { a.txns.Close(); return nil })
 	a.markers = txnmarker.New(txnmarker.Options{
 		Coordinator: txnmarker.RuntimeOf(a.txns), Image: image, Logger: a.opts.Logger,
-		Writer: func(id kafka.BrokerID) txnmarker.Writer {
-			if id == a.node {
-				return markers
-			}
-			return nil
-		},
+		Writer: a.markerWriter(markers),
 	})
 	a.markers.Start()
 	a.onStop("transaction markers", func(context.Context) error { a.markers.Close(); return nil })

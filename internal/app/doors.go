@@ -51,6 +51,7 @@ func (a *App) bind(ctx context.Context) (b bound, err error) {
 			}
 		}
 	}
+	a.peerListener = open("peer", st.String("rafka.peer.address"))
 	b.grpc = open("grpc", st.String("rafka.grpc.address"))
 	b.http = open("http", st.String("rafka.http.address"))
 	for _, n := range b.kafka {
@@ -75,7 +76,12 @@ func (a *App) serve(b bound) {
 		IdleTimeout: st.Duration("connections.max.idle.ms"), FetchSessions: sessions(int(st.Int("max.incremental.fetch.session.cache.slots"))), Log: a.opts.Logger,
 	})
 	a.onStop("kafka door", func(context.Context) error { return a.kafka.Close() })
-	a.text = textsrv.New(a.broker, textsrv.Options{IdleTimeout: st.Duration("connections.max.idle.ms")})
+	var lines textsrv.Verbs = a.broker
+	var calls grpcsrv.Verbs = a.broker
+	if a.route != nil {
+		lines, calls = a.route, a.route
+	}
+	a.text = textsrv.New(lines, textsrv.Options{IdleTimeout: st.Duration("connections.max.idle.ms")})
 	a.listen = listen.New(listen.Options{
 		Kafka: a.kafka.Serve,
 		Text: func(ctx context.Context, nc net.Conn) {
@@ -92,7 +98,7 @@ func (a *App) serve(b bound) {
 		a.listen.Serve(n.name, n.l)
 	}
 	if b.grpc != nil {
-		a.grpc = grpcsrv.New(a.broker, grpcsrv.Options{Ready: a.whyNotReady})
+		a.grpc = grpcsrv.New(calls, grpcsrv.Options{Ready: a.whyNotReady})
 		a.serveHTTPLike("grpc", func() error { return a.grpc.Serve(b.grpc) })
 		a.onStop("grpc door", func(ctx context.Context) error { a.grpc.Shutdown(ctx); return nil })
 	}

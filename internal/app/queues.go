@@ -42,15 +42,23 @@ func (a *App) openQueues(set *broker.GroupSettings, log internalLog) {
 		},
 	})
 	a.onStop("share groups' state", func(context.Context) error { a.shares.Close(); return nil })
-	a.queues = queue.New(queue.Options{
+	create := func(ctx context.Context) error { return a.broker.EnsureShareState(ctx) }
+	here := queue.NewStates(a.shares, create)
+	o := queue.Options{
 		NodeID: a.node, Replicas: a.replicas, Image: image, Settings: set, Logger: a.opts.Logger,
-		States:        queue.NewStates(a.shares, func(ctx context.Context) error { return a.broker.EnsureShareState(ctx) }),
+		States:        here,
 		Groups:        shareGroups{a.groups},
 		FetchMaxBytes: int(st.Int("fetch.max.bytes")), WriteTimeout: st.Duration("share.coordinator.write.timeout.ms"),
 		CreateTopic: func(ctx context.Context, name string, settings map[string]string) error {
 			return a.broker.CreateTopic(ctx, name, settings)
 		},
-	})
+	}
+	if a.peers != nil {
+		o.LocalStates, o.Peers = here, a.lanes
+		o.States = queue.NewClusterStates(queue.ClusterStatesOptions{NodeID: a.node, Image: image, Local: here, Peers: a.lanes, Create: create})
+	}
+	a.states = o.States
+	a.queues = queue.New(o)
 	a.queues.Start()
 	a.onStop("queues", func(context.Context) error { a.queues.Close(); return nil })
 }

@@ -1,0 +1,311 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rafka-io/rafka/internal/cluster/join"
+	"github.com/rafka-io/rafka/internal/cluster/lanes"
+	"github.com/rafka-io/rafka/internal/cluster/peer"
+	"github.com/rafka-io/rafka/internal/cluster/quorum"
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/vfs"
+)
+
+// clusterPatience is how long a start waits for the metadata of a cluster: for a majority of its voters.
+const clusterPatience = 5 * time.Minute
+
+// openPeers serves the peer port, first with what a node says that looks for its cluster. Without a peer address there is none, and this broker
+// stays a cluster of one.
+func (a *App) openPeers(_ context.Context) error {
+	if a.peerListener == nil {
+		if a.opts.Ephemeral {
+			return nil
+		}
+		id, ok, err := join.Load(vfs.OS(), a.metadataDir())
+		if err == nil && ok && id.Belongs() {
+			err = fmt.Errorf("the data directory belongs to node %d of cluster %s, whose brokers must reach this one: give --peer-addr (it was %s)", id.Node, id.ClusterID, id.Listen["rafka.peer.address"])
+		}
+		return err
+	}
+	if a.opts.Ephemeral {
+		return errors.New("a broker in memory cannot be of a cluster: leave out --ephemeral or --peer-addr")
+	}
+	st := a.opts.Static
+	a.peerAddr = advertisedPeer(st.String("rafka.peer.advertised.address"), a.peerListener.Addr(), st.List("rafka.join"))
+	want := kafka.NoBroker
+	if _, _, ok := st.Set("node.id"); ok {
+		want = a.node
+	}
+	if _, _, ok := st.Set("broker.id"); ok {
+		want = a.node
+	}
+	a.peers = peer.New(peer.Options{
+		Self: func() (kafka.BrokerID, string) {
+			id := a.member.Identity()
+			return id.Node, id.ClusterID
+		},
+		Addrs: a.peerAddrs, Logger: a.opts.Logger,
+	})
+	a.onStop("connections to other brokers", func(context.Context) error { return a.peers.Close() })
+	a.lanes = lanes.New(lanes.Options{Dial: func(ctx context.Context, to kafka.BrokerID) (lanes.Conn, error) { return a.dialPeer(ctx, to) }})
+	a.onStop("requests to other brokers", func(context.Context) error { a.lanes.Close(); return nil })
+	var err error
+	a.member, err = join.Open(join.Options{
+		FS: vfs.OS(), Dir: a.metadataDir(), Peer: a.peerAddr, Want: want, ClusterID: st.String("rafka.cluster.id"), Addrs: st.List("rafka.join"),
+		Expect: int(st.Int("rafka.bootstrap.expect")), Voters: int(st.Int("rafka.metadata.voters")), Listen: a.listening(), Call: a.peers.CallAddr, Logger: a.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	methods := map[string]peer.Handler{}
+	for name, fn := range a.member.Methods() {
+		methods[name] = func(ctx context.Context, _ peer.Caller, body []byte) ([]byte, error) { return fn(ctx, body) }
+	}
+	a.peerServer = peer.NewServer(peer.ServerOptions{
+		Methods: methods, More: a.method, Kafka: a.servePeer, Node: func() kafka.BrokerID { return a.member.Identity().Node }, ClusterID: func() string { return a.member.Identity().ClusterID },
+		Raft:   func() (net.Conn, error) { return a.etcdConn((*quorum.Cluster).RaftConn) },
+		Client: func() (net.Conn, error) { return a.etcdConn((*quorum.Cluster).ClientConn) },
+		OnClosed: func(c peer.Caller) {
+			if l := a.deciding.Load(); l != nil {
+				l.OnClosed(c)
+			}
+		},
+		Logger: a.opts.Logger,
+	})
+	a.serving.Go(func() {
+		if err := a.peerServer.Serve(a.peerListener); err != nil && !errors.Is(err, net.ErrClosed) {
+			a.opts.Logger.Error("door closed", "door", "peer", "err", err)
+		}
+	})
+	a.onStop("peer port", func(context.Context) error { return a.peerServer.Close() })
+	return nil
+}
+
+// method finds a method of the controller, which is there once the node's cluster is known.
+func (a *App) method(name string) peer.Handler {
+	if l := a.deciding.Load(); l != nil {
+		return l.Methods()[name]
+	}
+	return nil
+}
+
+// servePeer serves a broker that speaks Kafka's protocol, once the doors are open.
+func (a *App) servePeer(ctx context.Context, nc net.Conn) {
+	if !a.ready.Load() {
+		nc.Close()
+		return
+	}
+	a.kafka.ServePeer(ctx, nc)
+}
+
+var errNoVoter = errors.New("this broker has no voter of the metadata's store")
+
+func (a *App) etcdConn(dial func(*quorum.Cluster) (net.Conn, error)) (net.Conn, error) {
+	if c := a.voter.Load(); c != nil {
+		return dial(c)
+	}
+	return nil, errNoVoter
+}
+
+// peerAddrs are the addresses of a broker's peer port: as it has registered them, else as the cluster was founded with.
+func (a *App) peerAddrs(id kafka.BrokerID) []string {
+	if l := a.deciding.Load(); l != nil {
+		if b := l.Image().Brokers[id]; b != nil && len(b.Peers) > 0 {
+			return b.Peers
+		}
+	}
+	var addrs []string
+	self := a.member.Identity()
+	for _, list := range [][]join.Member{self.Members, self.Nodes} {
+		for _, m := range list {
+			if m.Node == id {
+				return []string{m.Peer}
+			}
+		}
+	}
+	return addrs
+}
+
+// openMetadata opens the store of metadata: this node's own, or that of its cluster, which it finds, joins or founds first.
+func (a *App) openMetadata(ctx context.Context) error {
+	if a.member == nil {
+		return a.openStore(ctx)
+	}
+	id := a.member.Identity()
+	if !id.Belongs() {
+		if len(a.opts.Static.List("rafka.join")) == 0 {
+			return a.openAlone(ctx)
+		}
+		if err := a.refuseSecondCluster(); err != nil {
+			return err
+		}
+		var err error
+		if id, err = a.member.Find(ctx); err != nil {
+			return err
+		}
+	}
+	a.node = id.Node
+	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	c, err := a.openCluster(ctx, id)
+	if err != nil {
+		return fmt.Errorf("open the metadata of cluster %s: %w", id.ClusterID, err)
+	}
+	a.store = c
+	a.onStop("metadata store", func(context.Context) error { return c.Close() })
+	if err := c.Ready(ctx); err != nil {
+		return fmt.Errorf("the metadata of cluster %s is not to be had: a majority of %s must run: %w", id.ClusterID, addresses(id.Members), err)
+	}
+	if id.Founding && len(id.Members) == 1 { // it has nobody to have begun it
+		if err := c.Import(ctx, metadata.Snapshot{}, 0); err != nil && !errors.Is(err, quorum.ErrNotEmpty) {
+			return fmt.Errorf("begin the metadata of cluster %s: %w", id.ClusterID, err)
+		}
+	}
+	if id.Founding { // so that nobody who joins later gets one of these ids
+		for _, m := range id.Nodes {
+			if _, err := c.AssignID(ctx, m.Directory, m.Node); err != nil {
+				return fmt.Errorf("note the founding nodes: %w", err)
+			}
+		}
+	}
+	a.admitting(c)
+	return nil
+}
+
+// refuseSecondCluster keeps data of one cluster from being brought into another.
+func (a *App) refuseSecondCluster() error {
+	path := filepath.Join(a.metadataDir(), "metadata", "metadata.log")
+	_, err := vfs.OS().Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the data directory has a cluster of its own (%s): start it without --join and let the others join it, or join with an empty directory", path)
+}
+
+// openAlone opens the store of a cluster of one that others may join.
+func (a *App) openAlone(ctx context.Context) error {
+	local, err := quorum.Open(quorum.Options{Node: a.node, FS: vfs.OS(), Dir: filepath.Join(a.metadataDir(), "metadata")})
+	if err != nil {
+		return err
+	}
+	s := quorum.NewSwitch(local)
+	a.store = s
+	a.onStop("metadata store", func(context.Context) error { return s.Close() })
+	a.member.Serve(func(ctx context.Context, asks join.Admission) (join.Admitted, error) {
+		if err := a.grow(ctx, s); err != nil {
+			return join.Admitted{}, kafka.Errorf(kafka.BrokerNotAvailable, "this broker could not become a cluster: %w", err)
+		}
+		return a.admit(ctx, a.voter.Load(), asks)
+	})
+	return nil
+}
+
+// etcdDir is where the voter of this node keeps its files.
+func (a *App) etcdDir() string { return filepath.Join(a.metadataDir(), "metadata", "etcd") }
+
+func (a *App) clusterOptions() quorum.ClusterOptions {
+	return quorum.ClusterOptions{Dir: a.etcdDir(), Node: a.node, PeerURL: peerURL(a.peerAddr), Logger: a.opts.Logger}
+}
+
+// openCluster opens the store of the cluster that this node belongs to.
+func (a *App) openCluster(ctx context.Context, id join.Identity) (c *quorum.Cluster, err error) {
+	o := a.clusterOptions()
+	switch {
+	case !id.Voter:
+		return quorum.Connect(ctx, o, a.voters)
+	case quorum.Exists(o.Dir):
+		c, err = quorum.Restart(ctx, o)
+	case id.Founding:
+		c, err = quorum.StartNew(ctx, o, id.ClusterID, quorumMembers(id.Members))
+	default:
+		c, err = quorum.StartJoining(ctx, o, quorumMembers(id.Members))
+	}
+	if err == nil {
+		a.voter.Store(c)
+	}
+	return c, err
+}
+
+// voters are addresses at which the metadata's store can be reached: those that were known when this node joined, and every broker's, of which
+// those that have no voter close the connection.
+func (a *App) voters() []string {
+	var addrs []string
+	add := func(addr string) {
+		for _, known := range addrs {
+			if known == addr {
+				return
+			}
+		}
+		addrs = append(addrs, addr)
+	}
+	for _, m := range a.member.Identity().Members {
+		add(m.Peer)
+	}
+	if l := a.deciding.Load(); l != nil {
+		for _, b := range l.Image().Brokers {
+			if b.ID != a.node && len(b.Peers) > 0 {
+				add(b.Peers[0])
+			}
+		}
+	}
+	return addrs
+}
+
+func peerURL(addr string) string { return "http://" + addr }
+
+func quorumMembers(list []join.Member) (members []quorum.Member) {
+	for _, m := range list {
+		members = append(members, quorum.Member{Node: m.Node, PeerURL: peerURL(m.Peer)})
+	}
+	return members
+}
+
+func addresses(list []join.Member) string {
+	var addrs []string
+	for _, m := range list {
+		addrs = append(addrs, m.Peer)
+	}
+	return strings.Join(addrs, ", ")
+}
+
+// image is the metadata of this moment, Empty before there is any.
+func (a *App) image() *metadata.Image {
+	if l := a.deciding.Load(); l != nil {
+		return l.Image()
+	}
+	return metadata.Empty()
+}
+
+// advertisedPeer is the address of the peer port that others are told. If the port listens on all interfaces, that is the address from which this
+// machine would speak to those that it joins.
+func advertisedPeer(configured string, listening net.Addr, others []string) string {
+	if configured != "" {
+		return configured
+	}
+	host, port, err := net.SplitHostPort(listening.String())
+	if err != nil {
+		return listening.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+		return listening.String()
+	}
+	for _, other := range append(others, "192.0.2.1:9") { // of TEST-NET-1: nothing is sent, the system only chooses a route
+		if c, err := net.Dial("udp", other); err == nil {
+			host, _, _ = net.SplitHostPort(c.LocalAddr().String())
+			c.Close()
+			return net.JoinHostPort(host, port)
+		}
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
