@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,23 +15,33 @@ type healthView struct {
 	Healthy         bool     `json:"is_healthy"`
 	Controller      int32    `json:"controller_id"`
 	Brokers         []int32  `json:"all_nodes"`
+	Down            []int32  `json:"nodes_down"`
 	Leaderless      []string `json:"leaderless_partitions"`
 	UnderReplicated []string `json:"under_replicated_partitions"`
+	UnderMinISR     []string `json:"under_min_isr_partitions"` // producers with acks=all are refused
 	Offline         []string `json:"offline_replicas"`
+	Moving          int      `json:"moving_partitions"` // whose replicas are changing; that is no illness
 }
 
 func newClusterHealth(c *clusterCommand) *cobra.Command {
 	return &cobra.Command{
 		Use:   "health",
-		Short: "Find partitions without a leader or with too few replicas; exit 1 if there are any",
-		Args:  arguments(0, 0, "[flags]"),
+		Short: "Find brokers that are down, partitions without a leader or with too few replicas; exit 1 if there are any",
+		Long: `Find what is wrong with a cluster; exit 1 if something is.
+
+  down              brokers that are fenced, or hold replicas and are not named by the cluster
+  leaderless        partitions that can neither be written nor read
+  under-replicated  partitions of which a replica is not as far as its leader
+  under min ISR     partitions with fewer replicas in sync than min.insync.replicas: producers with acks=all are refused
+  offline replicas  replicas whose broker is down`,
+		Args: arguments(0, 0, "[flags]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withAdmin(cmd.Context(), func(ctx context.Context, adm *admin) error {
-				m, err := adm.Metadata(ctx)
+				n, err := loadNodes(ctx, adm)
 				if err != nil {
 					return err
 				}
-				v := judgeHealth(m)
+				v := judgeHealth(n.meta, loadFacts(ctx, adm, n))
 				if err := c.print(cmd.OutOrStdout(), v, func(tb *table) { printHealth(tb, v) }); err != nil {
 					return err
 				}
@@ -43,23 +54,65 @@ func newClusterHealth(c *clusterCommand) *cobra.Command {
 	}
 }
 
-func judgeHealth(m kadm.Metadata) healthView {
-	v := healthView{Controller: m.Controller, Brokers: m.Brokers.NodeIDs(), Leaderless: []string{}, UnderReplicated: []string{}, Offline: []string{}}
+// clusterFacts is what the metadata do not say. All of it may be missing: clusters do not tell everybody everything.
+type clusterFacts struct {
+	fenced []int32
+	minISR map[string]int // by topic
+	moving kadm.ListPartitionReassignmentsResponses
+}
+
+// settingsAtOnce bounds the topics whose settings one request asks for.
+const settingsAtOnce = 500
+
+func loadFacts(ctx context.Context, adm *admin, n *nodes) clusterFacts {
+	f := clusterFacts{minISR: map[string]int{}}
+	for _, node := range n.list {
+		if node.State == stateFenced {
+			f.fenced = append(f.fenced, node.ID)
+		}
+	}
+	f.moving, _ = adm.ListPartitionReassignments(ctx, nil) // not told: then none
+	for topics := range slices.Chunk(n.meta.Topics.Names(), settingsAtOnce) {
+		for topic, min := range minISR(ctx, adm, topics) {
+			f.minISR[topic] = min
+		}
+	}
+	return f
+}
+
+func judgeHealth(m kadm.Metadata, f clusterFacts) healthView {
+	v := healthView{
+		Controller: m.Controller, Brokers: m.Brokers.NodeIDs(), Down: slices.Clone(f.fenced),
+		Leaderless: []string{}, UnderReplicated: []string{}, UnderMinISR: []string{}, Offline: []string{},
+	}
 	for _, t := range m.Topics.Sorted() {
 		for _, p := range t.Partitions.Sorted() {
 			name := fmt.Sprintf("%s/%d", t.Topic, p.Partition)
-			if p.Leader < 0 {
-				v.Leaderless = append(v.Leaderless, name)
-			}
-			if len(p.ISR) < len(p.Replicas) {
+			moving := f.moving[t.Topic][p.Partition]
+			// What a move adds is not missed before it is there.
+			missing := slices.DeleteFunc(slices.Clone(p.Replicas), func(r int32) bool {
+				return slices.Contains(p.ISR, r) || slices.Contains(moving.AddingReplicas, r)
+			})
+			if len(missing) > 0 {
 				v.UnderReplicated = append(v.UnderReplicated, name)
+			}
+			switch {
+			case p.Leader < 0:
+				v.Leaderless = append(v.Leaderless, name)
+			case len(p.ISR) < f.minISR[t.Topic]:
+				v.UnderMinISR = append(v.UnderMinISR, fmt.Sprintf("%s has %d of %d", name, len(p.ISR), f.minISR[t.Topic]))
 			}
 			for _, r := range p.OfflineReplicas {
 				v.Offline = append(v.Offline, fmt.Sprintf("%s on broker %d", name, r))
 			}
+			v.Down = append(v.Down, slices.DeleteFunc(slices.Clone(p.Replicas), func(r int32) bool { return slices.Contains(v.Brokers, r) })...)
 		}
 	}
-	v.Healthy = v.Controller >= 0 && len(v.Leaderless)+len(v.UnderReplicated)+len(v.Offline) == 0
+	for _, partitions := range f.moving {
+		v.Moving += len(partitions)
+	}
+	v.Down = append([]int32{}, slices.Compact(slices.Sorted(slices.Values(v.Down)))...)
+	v.Healthy = v.Controller >= 0 && len(v.Down)+len(v.Leaderless)+len(v.UnderReplicated)+len(v.UnderMinISR)+len(v.Offline) == 0
 	return v
 }
 
@@ -71,13 +124,19 @@ func printHealth(tb *table, v healthView) {
 		tb.row("controller", v.Controller)
 	}
 	tb.row("brokers", v.Brokers)
+	if len(v.Down) > 0 {
+		tb.row("down", v.Down)
+	}
 	for _, list := range []struct {
 		name string
 		of   []string
-	}{{"leaderless", v.Leaderless}, {"under-replicated", v.UnderReplicated}, {"offline replicas", v.Offline}} {
+	}{{"leaderless", v.Leaderless}, {"under-replicated", v.UnderReplicated}, {"under min ISR", v.UnderMinISR}, {"offline replicas", v.Offline}} {
 		tb.row(list.name, len(list.of))
 		for _, name := range list.of {
 			tb.row("", name)
 		}
+	}
+	if v.Moving > 0 {
+		tb.row("moving", v.Moving)
 	}
 }

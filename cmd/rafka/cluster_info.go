@@ -3,11 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"net"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 type clusterView struct {
@@ -22,8 +21,9 @@ type clusterView struct {
 
 type brokerView struct {
 	ID         int32  `json:"id"`
-	Address    string `json:"address"`
+	Address    string `json:"address,omitempty"`
 	Rack       string `json:"rack,omitempty"`
+	State      string `json:"state"`
 	Controller bool   `json:"controller"`
 	Leaders    int    `json:"leads_partitions"`
 	Replicas   int    `json:"holds_replicas"`
@@ -37,21 +37,20 @@ func newClusterInfo(c *clusterCommand) *cobra.Command {
 		Args:    arguments(0, 0, "[flags]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withAdmin(cmd.Context(), func(ctx context.Context, adm *admin) error {
-				m, err := adm.Metadata(ctx)
+				n, err := loadNodes(ctx, adm)
 				if err != nil {
 					return err
 				}
-				v := viewCluster(m)
+				v := viewCluster(n)
 				return c.print(cmd.OutOrStdout(), v, func(tb *table) { printCluster(tb, v) })
 			})
 		},
 	}
 }
 
-func viewCluster(m kadm.Metadata) clusterView {
-	v := clusterView{ID: m.Cluster, Controller: m.Controller}
-	leaders, replicas := make(map[int32]int), make(map[int32]int)
-	for _, t := range m.Topics {
+func viewCluster(n *nodes) clusterView {
+	v := clusterView{ID: n.meta.Cluster, Controller: n.meta.Controller}
+	for _, t := range n.meta.Topics {
 		v.Topics++
 		if t.IsInternal {
 			v.Internal++
@@ -59,16 +58,11 @@ func viewCluster(m kadm.Metadata) clusterView {
 		for _, p := range t.Partitions {
 			v.Partitions++
 			v.Replicas += len(p.Replicas)
-			leaders[p.Leader]++
-			for _, r := range p.Replicas {
-				replicas[r]++
-			}
 		}
 	}
-	for _, b := range m.Brokers {
+	for _, b := range n.list {
 		v.Brokers = append(v.Brokers, brokerView{
-			ID: b.NodeID, Address: net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), Rack: deref(b.Rack),
-			Controller: b.NodeID == m.Controller, Leaders: leaders[b.NodeID], Replicas: replicas[b.NodeID],
+			ID: b.ID, Address: b.Address, Rack: b.Rack, State: b.State, Controller: b.Controller, Leaders: b.Leaders, Replicas: b.Replicas,
 		})
 	}
 	return v
@@ -76,16 +70,30 @@ func viewCluster(m kadm.Metadata) clusterView {
 
 func printCluster(tb *table, v clusterView) {
 	tb.row("cluster", v.ID)
-	tb.row("controller", v.Controller)
+	if v.Controller < 0 {
+		tb.row("controller", "none")
+	} else {
+		tb.row("controller", v.Controller)
+	}
+	serving := 0
+	for _, b := range v.Brokers {
+		if b.State == stateServing {
+			serving++
+		}
+	}
+	tb.row("brokers", fmt.Sprintf("%d (%d serving)", len(v.Brokers), serving))
 	tb.row("topics", strconv.Itoa(v.Topics)+" ("+strconv.Itoa(v.Internal)+" internal)")
 	tb.row("partitions", strconv.Itoa(v.Partitions)+" ("+strconv.Itoa(v.Replicas)+" replicas)")
 	tb.section("BROKERS")
 	tb.row("ID", "ADDRESS", "RACK", "LEADS", "REPLICAS", "ROLE")
 	for _, b := range v.Brokers {
 		role := "broker"
-		if b.Controller {
+		switch {
+		case b.State != stateServing:
+			role = b.State
+		case b.Controller:
 			role = "controller"
 		}
-		tb.row(b.ID, b.Address, cmp.Or(b.Rack, "-"), b.Leaders, b.Replicas, role)
+		tb.row(b.ID, cmp.Or(b.Address, "-"), cmp.Or(b.Rack, "-"), b.Leaders, b.Replicas, role)
 	}
 }

@@ -79,6 +79,11 @@ func (c *configChange) setKeys() []string {
 
 // apply changes only the named keys of each resource; the others keep their values (KIP-339).
 func (c *configChange) apply(ctx context.Context, adm *admin, resources []resource) ([]outcome, error) {
+	return c.applyVia(ctx, adm.raw, resources)
+}
+
+// applyVia is apply by a broker of one's choice.
+func (c *configChange) applyVia(ctx context.Context, via kmsg.Requestor, resources []resource) ([]outcome, error) {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	req.ValidateOnly = c.dryRun
 	for _, r := range resources {
@@ -97,7 +102,7 @@ func (c *configChange) apply(ctx context.Context, adm *admin, resources []resour
 		}
 		req.Resources = append(req.Resources, res)
 	}
-	resp, err := req.RequestWith(ctx, adm.raw)
+	resp, err := req.RequestWith(ctx, via)
 	if err != nil {
 		return nil, err
 	}

@@ -105,13 +105,20 @@ func newAdmin(cl *kgo.Client) *admin { return &admin{kadm.NewClient(cl), cl} }
 
 // withAdmin runs fn with an admin client; fn's context ends with the timeout.
 func (c *connection) withAdmin(ctx context.Context, fn func(ctx context.Context, adm *admin) error) error {
+	return c.withPatience(ctx, func(ctx context.Context, adm *admin) error {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		return fn(ctx, adm)
+	})
+}
+
+// withPatience is withAdmin for verbs that wait: fn sees to it itself that no request takes longer than the timeout.
+func (c *connection) withPatience(ctx context.Context, fn func(ctx context.Context, adm *admin) error) error {
 	cl, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	adm := newAdmin(cl)
 	adm.SetTimeoutMillis(int32(min(c.timeout, time.Hour).Milliseconds()))
 	return explain(fn(ctx, adm))

@@ -77,7 +77,7 @@ func (d *doctor) checkMetadata(ctx context.Context, cl *kgo.Client) (kadm.Metada
 }
 
 func (d *doctor) checkPartitions(m kadm.Metadata) {
-	h := judgeHealth(m)
+	h := judgeHealth(m, clusterFacts{})
 	if n := len(h.Leaderless); n > 0 {
 		d.fail("partitions", "start the brokers that hold their replicas", "%d without a leader, such as %s: they can neither be written nor read", n, h.Leaderless[0])
 	}

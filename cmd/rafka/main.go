@@ -88,7 +88,7 @@ func newRoot(getenv func(string) string) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("server", newServeCommand())
+	add("server", newServeCommand(), newDevCommand())
 	add("data", newProduceCommand(getenv), newConsumeCommand(getenv), newQueueCommand(getenv), newCatCommand(getenv))
 	add("admin", newTopicCommand(getenv), newGroupCommand(getenv), newShareCommand(getenv), newTxnCommand(getenv), newConfigCommand(getenv), newClusterCommand(getenv))
 	add("tools", newDoctorCommand(getenv), newExplainCommand(getenv), newBenchCommand(getenv), newDumpLogCommand(), newVersionCommand())

@@ -69,11 +69,14 @@ func runScripts(t *testing.T, dir string, start func(*testscript.Env) (string, e
 			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"rafka":    scriptRafka,
-			"code":     scriptCode,
-			"transact": scriptTransact,
-			"member":   scriptMember,
-			"leave":    func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(clients{}).(*clients).close() },
+			"rafka":      scriptRafka,
+			"code":       scriptCode,
+			"transact":   scriptTransact,
+			"member":     scriptMember,
+			"fell":       scriptKill,
+			"serve":      scriptServe,
+			"eventually": scriptEventually,
+			"leave":      func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(clients{}).(*clients).close() },
 			"noerr": func(ts *testscript.TestScript, _ bool, _ []string) {
 				if s := ts.ReadFile("stderr"); s != "" {
 					ts.Fatalf("stderr is not empty: %s", s)

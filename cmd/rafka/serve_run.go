@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/app"
+	"github.com/rafka-io/rafka/internal/cluster/join"
 	"github.com/rafka-io/rafka/internal/config"
+	"github.com/rafka-io/rafka/internal/vfs"
 )
 
 // drainFor is how long a stop waits for clients that are in the middle of something.
@@ -94,6 +96,25 @@ func loadConfig(o serveOptions) (*config.Static, []config.Notice, error) {
 			flag(key, *addr)
 		}
 	}
+	static, notices, err := config.Load(src)
+	if err != nil || o.ephemeral {
+		return static, notices, err
+	}
+	return remember(src, static, notices)
+}
+
+// remember takes where a broker of a cluster listened when it last started for what nothing else says, so that its data directory is all that it
+// needs to come back.
+func remember(src config.Sources, static *config.Static, notices []config.Notice) (*config.Static, []config.Notice, error) {
+	dir := static.String("metadata.log.dir")
+	if dir == "" {
+		dir = static.LogDirs()[0]
+	}
+	id, ok, err := join.Load(vfs.OS(), dir)
+	if err != nil || !ok || !id.Belongs() {
+		return static, notices, err
+	}
+	src.Values = id.Listen
 	return config.Load(src)
 }
 

@@ -22,7 +22,7 @@ func newTopicCommand(getenv func(string) string) *cobra.Command {
 	t.connection.register(cmd)
 	t.output.register(cmd)
 	cmd.AddCommand(newTopicCreate(t), newTopicList(t), newTopicDescribe(t), newTopicAlter(t), newTopicDelete(t),
-		newTopicAddPartitions(t), newTopicTrim(t))
+		newTopicAddPartitions(t), newTopicTrim(t), newTopicReassign(t), newTopicElect(t))
 	return cmd
 }
 

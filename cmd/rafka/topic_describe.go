@@ -25,7 +25,7 @@ type partitionView struct {
 	Partition int32   `json:"partition"`
 	Leader    int32   `json:"leader"`
 	Epoch     int32   `json:"leader_epoch"`
-	Replicas  []int32 `json:"replicas"`
+	Replicas  []int32 `json:"replicas"` // the preferred leader first
 	ISR       []int32 `json:"isr"`
 	Offline   []int32 `json:"offline,omitempty"`
 	Start     *int64  `json:"log_start,omitempty"`
@@ -36,7 +36,7 @@ type partitionView struct {
 func viewPartition(p kadm.PartitionDetail) partitionView {
 	v := partitionView{
 		Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Error: describedText(p.Err, ""),
-		Replicas: slices.Sorted(slices.Values(p.Replicas)), ISR: slices.Sorted(slices.Values(p.ISR)),
+		Replicas: p.Replicas, ISR: slices.Sorted(slices.Values(p.ISR)),
 		Offline: slices.Sorted(slices.Values(p.OfflineReplicas)),
 	}
 	return v
@@ -92,7 +92,7 @@ out; --configs shows all of it and nothing else, --partitions only the partition
 func viewTopic(d kadm.TopicDetail) topicView {
 	v := topicView{Name: d.Topic, Internal: d.IsInternal}
 	if d.ID != (kadm.TopicID{}) {
-		v.ID = base64.RawURLEncoding.EncodeToString(d.ID[:])
+		v.ID = uuidText(d.ID)
 	}
 	for _, p := range d.Partitions.Sorted() {
 		v.Replicas = max(v.Replicas, len(p.Replicas))
@@ -120,6 +120,9 @@ func addOffsets(ctx context.Context, adm *admin, v *topicView) {
 		}
 	}
 }
+
+// uuidText is an id as Kafka writes it.
+func uuidText(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 func printTopic(tb *table, v topicView) {
 	tb.section("TOPIC " + v.Name)
