@@ -46,9 +46,10 @@ type Server struct {
 	Kafka, HTTP, GRPC string // addresses; "" for a door that is off
 	Pid               int
 
-	cmd  *exec.Cmd
-	gone chan struct{}
-	log  lockedBuffer
+	cmd   *exec.Cmd
+	gone  chan struct{}
+	ready chan struct{} // closed by read
+	log   lockedBuffer
 }
 
 // announced is how serve's banner names a door, as in "  kafka  127.0.0.1:9092".
@@ -57,7 +58,15 @@ var announced = regexp.MustCompile(`^\s*(kafka|http|grpc)\s+(\S+:\d+)`)
 // Start runs the binary with serve and args, and returns once it has announced that it is ready. The process is killed at the test's end.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{cmd: exec.Command(Binary(t), append([]string{"serve"}, args...)...), gone: make(chan struct{})}
+	s := Begin(t, args...)
+	s.Ready(t)
+	return s
+}
+
+// Begin is Start without the waiting: servers that look for each other must all have begun before one is ready.
+func Begin(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := &Server{cmd: exec.Command(Binary(t), append([]string{"serve"}, args...)...), gone: make(chan struct{}), ready: make(chan struct{})}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -68,21 +77,25 @@ func Start(t testing.TB, args ...string) *Server {
 		t.Fatal(err)
 	}
 	s.Pid = s.cmd.Process.Pid
-	ready := make(chan struct{})
 	go func() {
 		defer close(s.gone)
-		s.read(out, ready)
+		s.read(out, s.ready)
 		_ = s.cmd.Wait()
 	}()
 	t.Cleanup(func() { s.Kill() })
+	return s
+}
+
+// Ready returns once the server has announced that it is ready. Only then are its addresses known.
+func (s *Server) Ready(t testing.TB) {
+	t.Helper()
 	select {
-	case <-ready:
+	case <-s.ready:
 	case <-s.gone:
 		t.Fatalf("the server ended at once:\n%s", s.Log())
 	case <-time.After(30 * time.Second):
 		t.Fatalf("the server was not ready after 30 s:\n%s", s.Log())
 	}
-	return s
 }
 
 // environment is this process's without what would configure the server: RAFKA_LONG and its like are for tests, and the server refuses keys

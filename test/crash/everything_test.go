@@ -22,9 +22,12 @@ import (
 // world is a broker that is killed now and then, and what its clients were told.
 type world struct {
 	t     *testing.T
-	addr  string
+	addrs []string
 	seed  uint64
-	kills atomic.Int64 // how many there were; what a client holds by a promise of the process, such as a lock, ends with each
+	args  []string // of the servers
+	// replication of the topics.
+	replication int16
+	kills       atomic.Int64 // how many there were; what a client holds by a promise of the process, such as a lock, ends with each
 }
 
 // TestKillKeepsEveryPromise runs producers, transactional pipelines, groups of both protocols and a queue ordered by key while the server is
@@ -39,15 +42,36 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}
-	w := &world{t: t, seed: uint64(time.Now().UnixNano())}
-	t.Logf("seed %d, %d kills", w.seed, rounds)
-	rng := rand.New(rand.NewPCG(w.seed, 0))
-	args := []string{"--data-dir", t.TempDir(), "--http-addr", "", "--grpc-addr", "", "--log-level", "warn",
+	w := newWorld(t, 1)
+	args := append(w.args, "--data-dir", t.TempDir())
+	srv := testbin.Start(t, append(args, "--kafka-addr", "127.0.0.1:0")...)
+	w.addrs = []string{srv.Kafka}
+	args = append(args, "--kafka-addr", srv.Kafka)
+	w.run(rounds, func(*rand.Rand) {
+		srv.Kill()
+		w.kills.Add(1)
+		srv = testbin.Start(t, args...)
+	}, func() {
+		if _, code := srv.Stop(t); code != 0 {
+			t.Fatalf("exit code %d after a clean stop:\n%s", code, srv.Log())
+		}
+		testbin.Start(t, args...)
+	})
+}
+
+// newWorld is a world whose servers, which the caller starts with args, are not there yet.
+func newWorld(t *testing.T, replication int16) *world {
+	w := &world{t: t, seed: uint64(time.Now().UnixNano()), replication: replication}
+	t.Logf("seed %d", w.seed)
+	w.args = []string{"--http-addr", "", "--grpc-addr", "", "--log-level", "warn",
 		"--set", "group.initial.rebalance.delay.ms=0", "--set", "group.min.session.timeout.ms=1000", "--set", "offsets.topic.num.partitions=8",
 		"--set", "transaction.state.log.num.partitions=8", "--set", "share.coordinator.state.topic.num.partitions=8"}
-	srv := testbin.Start(t, append(args, "--kafka-addr", "127.0.0.1:0")...)
-	w.addr = srv.Kafka
-	args = append(args, "--kafka-addr", w.addr)
+	return w
+}
+
+// run works while harm is done, so many times, and then checks every promise, once more after a restart.
+func (w *world) run(rounds int, harm func(*rand.Rand), restart func()) {
+	t, rng := w.t, rand.New(rand.NewPCG(w.seed, 0))
 	w.createTopics()
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -78,11 +102,9 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 	}
 	for round := range rounds {
 		time.Sleep(time.Duration(400+rng.IntN(1500)) * time.Millisecond) // load for a while; the length is part of what is tried
-		srv.Kill()
-		w.kills.Add(1)
+		harm(rng)
 		before := progress()
-		srv = testbin.Start(t, args...)
-		waitFor(t, fmt.Sprintf("everybody gets on after kill %d", round), func() bool {
+		waitFor(t, fmt.Sprintf("everybody gets on after harm %d", round), func() bool {
 			for i, n := range progress() {
 				if n <= before[i] {
 					return false
@@ -104,10 +126,7 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 		etl.aborts.Load(), owners[0].commits.Load()+owners[1].commits.Load(), q.accepted.Load())
 	etl.verify(w, in)
 	q.verify(t)
-	if _, code := srv.Stop(t); code != 0 {
-		t.Fatalf("exit code %d after a clean stop:\n%s", code, srv.Log())
-	}
-	testbin.Start(t, args...)
+	restart()
 	etl.verify(w, in)
 	for _, o := range owners {
 		o.verify(w)
@@ -115,7 +134,7 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 }
 
 func (w *world) createTopics() {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(w.addr))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.addrs...))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -124,7 +143,7 @@ func (w *world) createTopics() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for topic, n := range map[string]int32{"in": 4, "out": 4, "owned": 12, "jobs": 2} {
-		if _, err := adm.CreateTopic(ctx, n, 1, nil, topic); err != nil {
+		if _, err := adm.CreateTopic(ctx, n, w.replication, nil, topic); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -154,7 +173,7 @@ func (w *world) setGroup(ctx context.Context, cl *kgo.Client, group string, sett
 
 // admin runs fn with an administrative client of its own.
 func (w *world) admin(fn func(ctx context.Context, adm *kadm.Client) error) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(w.addr), kgo.RetryTimeout(5*time.Second))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.addrs...), kgo.RetryTimeout(5*time.Second))
 	if err != nil {
 		return err
 	}
@@ -189,7 +208,7 @@ func (w *world) lag(group, topic string) (n int64) {
 
 // patient are the options of clients that go on through restarts.
 func (w *world) patient(more ...kgo.Opt) []kgo.Opt {
-	return append([]kgo.Opt{kgo.SeedBrokers(w.addr), kgo.RecordRetries(1 << 30), kgo.UnknownTopicRetries(-1), kgo.RetryTimeout(30 * time.Second),
+	return append([]kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.RecordRetries(1 << 30), kgo.UnknownTopicRetries(-1), kgo.RetryTimeout(30 * time.Second),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }), kgo.MetadataMinAge(50 * time.Millisecond), kgo.ProduceRequestTimeout(5 * time.Second)}, more...)
 }
 

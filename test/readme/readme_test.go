@@ -15,7 +15,7 @@ import (
 )
 
 // pages are checked from top to bottom, each against a broker of its own.
-var pages = []string{"README.md", "docs/guide/getting-started.md", "docs/guide/groups.md", "docs/guide/queues.md", "docs/guide/embedding.md", "docs/guide/troubleshooting.md", "docs/ops/running.md"}
+var pages = []string{"README.md", "docs/guide/getting-started.md", "docs/guide/groups.md", "docs/guide/queues.md", "docs/guide/cluster.md", "docs/guide/embedding.md", "docs/guide/troubleshooting.md", "docs/ops/running.md"}
 
 // Whoever copies a command from a page gets what the page shows.
 func TestPagesTellTheTruth(t *testing.T) {
