@@ -33,6 +33,8 @@ type Identity struct {
 	Members  []Member `json:"members,omitempty"`
 	// Nodes are all that were there when the cluster was founded, voters or not.
 	Nodes []Member `json:"nodes,omitempty"`
+	// Listen is where it listened when it last started, as settings: a node that comes back needs no flag but its data directory.
+	Listen map[string]string `json:"listen,omitempty"`
 	// Promised is the directory of the founder that a fresh node waits for, and PromisedTo its address.
 	Promised   kafka.UUID `json:"promised"`
 	PromisedTo string     `json:"promised_to,omitempty"`

@@ -3,6 +3,7 @@ package join
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 
@@ -26,6 +27,8 @@ type Options struct {
 	Expect int
 	// Voters is how many of the nodes keep the metadata's store. [3]
 	Voters int
+	// Listen are the settings that say where this node listens. They are kept in its identity.
+	Listen map[string]string
 	// Call calls a method of the node at an address.
 	Call func(ctx context.Context, addr, method string, body []byte) ([]byte, error)
 	// NewID draws ids. [kafka.NewUUID]
@@ -66,6 +69,9 @@ func Open(o Options) (*Node, error) {
 	n := &Node{opts: o, id: id}
 	if !ok {
 		n.id.Directory = o.NewID()
+	}
+	if !ok || !maps.Equal(n.id.Listen, o.Listen) {
+		n.id.Listen = o.Listen
 		if err := n.saveLocked(); err != nil {
 			return nil, err
 		}
