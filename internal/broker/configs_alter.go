@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
@@ -45,7 +47,7 @@ func (a *admin) AlterConfigs(ctx context.Context, _ *Session, resources []AlterR
 			errs[i] = kafka.Errorf(kafka.InvalidRequest, "Each resource must appear at most once.")
 		case r.Type == metadata.ResourceBrokerLogger:
 			errs[i] = a.alterLoggers(r, validateOnly)
-		case r.Type == metadata.ResourceBroker && r.Name != "" && r.Name != a.nodeName():
+		case r.Type == metadata.ResourceBroker && r.Name != "" && r.Name != a.nodeName() && !a.drains(r):
 			errs[i] = kafka.Errorf(kafka.InvalidRequest, "Unexpected broker id, expected %s or empty string, but received %s", a.nodeName(), r.Name)
 		default:
 			forController, index = append(forController, *r), append(index, i)
@@ -58,4 +60,14 @@ func (a *admin) AlterConfigs(ctx context.Context, _ *Session, resources []AlterR
 		errs[index[at]] = err
 	}
 	return errs
+}
+
+// drains reports whether all that is asked about another broker is that it be drained, or no longer: that is for the controller to do, and must be
+// possible for one that is dead.
+func (a *admin) drains(r *AlterResource) bool {
+	id, err := strconv.ParseInt(r.Name, 10, 32)
+	if err != nil || r.Replace || len(r.Changes) == 0 || a.opts.Controller.Image().Brokers[kafka.BrokerID(id)] == nil {
+		return false
+	}
+	return !slices.ContainsFunc(r.Changes, func(c controller.ConfigChange) bool { return c.Name != "rafka.broker.drain" })
 }

@@ -75,7 +75,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	verify(t, addr, l)
 }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
+func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !ok(); {
 		if time.Now().After(end) {

@@ -12,7 +12,7 @@ import (
 
 // nodes are the brokers of a cluster, each a process with a data directory of its own.
 type nodes struct {
-	t     *testing.T
+	t     testing.TB
 	args  []string // of each
 	dirs  []string
 	kafka []string // addresses, which stay what they are
@@ -21,7 +21,7 @@ type nodes struct {
 }
 
 // newNodes chooses addresses for n brokers.
-func newNodes(t *testing.T, n int, args ...string) *nodes {
+func newNodes(t testing.TB, n int, args ...string) *nodes {
 	t.Helper()
 	c := &nodes{t: t, args: args, procs: make([]*testbin.Server, n)}
 	for range n {
@@ -33,7 +33,7 @@ func newNodes(t *testing.T, n int, args ...string) *nodes {
 }
 
 // freeAddrs are loopback addresses that nobody listens on now.
-func freeAddrs(t *testing.T, n int) (addrs []string) {
+func freeAddrs(t testing.TB, n int) (addrs []string) {
 	t.Helper()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -74,12 +74,14 @@ type voter struct {
 	addr string
 	// orphaned is how often in a row it knew no leader. During an election nobody does, so once is no reason to leave it.
 	orphaned int
+	failed   int // how often in a row a voter was of no use; who is slow itself must not change for ever
 	asked    int
 	names    map[uint64]kafka.BrokerID // of members, as far as known
 	all      []string                  // addresses of the voters, as far as known
 }
 
 const (
+	maxDoublings = 3  // of the time that a voter is given to answer
 	maxOrphaned  = 3  // how often a voter may know no leader before another one is taken
 	listInterval = 30 // how many questions lie between two for the list of all voters
 )
@@ -118,8 +120,13 @@ func (c *Cluster) watchVoters(voters func() []string, first string) {
 // askLeader asks the voter in use. ok is false when it is of no use.
 func (c *Cluster) askLeader(v *voter) (now Leadership, ok bool) {
 	now = Leadership{Controller: kafka.NoBroker, Term: c.Leadership().Term}
-	ctx, cancel := context.WithTimeout(c.ctx, c.tryTimeout())
+	ctx, cancel := context.WithTimeout(c.ctx, c.tryTimeout()<<min(v.failed, maxDoublings))
 	defer cancel()
+	defer func() {
+		if v.failed++; ok {
+			v.failed = 0
+		}
+	}()
 	status, err := pb.NewMaintenanceClient(c.client.ActiveConnection()).Status(ctx, &pb.StatusRequest{})
 	if err != nil || status.IsLearner {
 		return now, false

