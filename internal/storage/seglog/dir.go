@@ -157,11 +157,19 @@ func (d *dir) openJournal() error {
 		entry int
 	}
 	voids := map[storage.ID]place{}
+	newest := map[kafka.TopicPartition]storage.ID{}
 	find := func(_ *journalFile, seq uint64, entries []entry) error {
 		for i := range entries {
+			id := entries[i].id
 			if entries[i].kind == entryForget {
-				voids[entries[i].id] = place{seq, i}
+				voids[id] = place{seq, i}
+				continue
 			}
+			// Another topic of the name has come, so the one before it was removed, whether or not that stands here.
+			if was, known := newest[id.TopicPartition]; known && was != id {
+				voids[was] = place{seq, i}
+			}
+			newest[id.TopicPartition] = id
 		}
 		return nil
 	}

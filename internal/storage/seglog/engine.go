@@ -87,7 +87,14 @@ func (e *Engine) Open(id storage.ID, cfg storage.Config) (storage.Log, error) {
 	l := newLog(e, e.place(id), id, cfg)
 	other := e.enterLocked(l)
 	e.mu.Unlock()
+	if other == nil {
+		return l, nil
+	}
 	other.abandon()
+	// What the journal has of the other one must not come back: it would take this one's directory for that of a topic before it.
+	if err := other.d.commit.forget(other.id); err != nil {
+		return nil, fmt.Errorf("open %s: forget %s of the same name: %w", id, other.id.TopicID, err)
+	}
 	return l, nil
 }
 

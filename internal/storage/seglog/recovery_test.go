@@ -311,3 +311,38 @@ func TestTruncationOutlivesAFrameThatWasOnItsWay(t *testing.T) {
 		t.Fatalf("truncated to 0 and appended to 1, then recovered as %+v", b)
 	}
 }
+
+// A topic whose removal a crash interrupted does not come back for the directory of the next topic of its name.
+func TestRemovedTopicLeavesItsSuccessorAlone(t *testing.T) {
+	fsys := vfs.NewMem()
+	e := open(t, fsys, quiet())
+	old := openLog(t, e, "t", storage.Config{})
+	fill(t, old, 3, 100)
+	if err := old.Sync(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	fsys = fsys.Crash(nil, vfs.LoseUnsynced) // the metadata says that it is removed; nobody has told this log
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, fsys, quiet())
+	next := storage.ID{TopicPartition: old.id.TopicPartition, TopicID: kafka.UUID{99}}
+	l, err := e.Open(next, storage.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fill(t, l, 2, 200)
+	if err := l.(*Log).flush(); err != nil { // into its directory: the journal has nothing of it
+		t.Fatal(err)
+	}
+	crashed := fsys.Crash(nil, vfs.LoseUnsynced)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, crashed, quiet())
+	defer e.Close()
+	if l, err = e.Open(next, storage.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	samePrefix(t, "the next topic", readAll(t, l), all, 2)
+}
