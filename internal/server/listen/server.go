@@ -139,7 +139,7 @@ func (s *Server) start(name string, nc net.Conn) {
 
 // serve reads the first byte and hands the connection to its door.
 func (s *Server) serve(c *Conn) {
-	_ = c.Conn.SetReadDeadline(s.now().Add(s.opts.FirstByte)) // before the next line, which must have the last word
+	_ = c.Conn.SetReadDeadline(s.now().Add(s.opts.FirstByte))                                // before the next line, which must have the last word
 	stop := context.AfterFunc(s.ctx, func() { _ = c.Conn.SetReadDeadline(time.Unix(1, 0)) }) // who has said nothing has nothing in flight
 	err := c.readFirst()
 	if !stop() || err != nil {
