@@ -101,7 +101,8 @@ const maxFrameBytes = 4 << 20
 // settle returns when no round is under way that had begun before. Not to be called with flushMu held: a round may wait for a flush.
 func (c *committer) settle() {
 	c.writing.Lock()
-	c.writing.Unlock() //nolint:staticcheck // the point is to have waited
+	//lint:ignore SA2001 the point is to have waited
+	c.writing.Unlock()
 }
 
 func (c *committer) round(queue []*Log, voids []void) {
