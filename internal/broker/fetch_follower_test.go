@@ -191,6 +191,9 @@ func TestFollowersHaveRoomOfTheirOwn(t *testing.T) {
 
 // A follower's fetch is the hot path of replication: it allocates no more than a consumer's.
 func TestFollowersFetchAsCheaplyAsConsumers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("counts allocations; the race detector, which runs the short tests, empties pools")
+	}
 	w := newWorld(t)
 	w.cluster()
 	w.replicated("a", 1, 1)
