@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/testbin"
@@ -78,17 +77,6 @@ func (c *nodes) start() {
 func (c *nodes) kill(i int) {
 	c.procs[i].Kill()
 	c.procs[i] = nil
-}
-
-// freeze stops the process as a machine does that hangs: its connections stay.
-func (c *nodes) freeze(i int) { c.signal(i, syscall.SIGSTOP) }
-func (c *nodes) thaw(i int)   { c.signal(i, syscall.SIGCONT) }
-
-func (c *nodes) signal(i int, s syscall.Signal) {
-	c.t.Helper()
-	if err := syscall.Kill(c.procs[i].Pid, s); err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 func (c *nodes) stop(i int) {
