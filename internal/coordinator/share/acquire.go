@@ -60,7 +60,7 @@ func (a *acquisition) pass(read []Batch, fresh, again bool) {
 	for i := range read {
 		b := &read[i]
 		// Whether a batch may be taken is decided at its beginning if it is taken as a whole.
-		room, below := p.roomForFresh()
+		room, below := p.roomForFresh(a.t)
 		limit := a.ask.Max - a.taken
 		if a.isAlone || limit <= 0 {
 			return
@@ -176,9 +176,9 @@ func (a *acquisition) take(r run, isBatchStart bool) {
 
 // roomForFresh is how many records that were never delivered may be acquired, and below which offset. With MaxFragments those in the first chunk
 // still go: only when they are done the start rises and fragments go away.
-func (p *Partition) roomForFresh() (n int, below kafka.Offset) {
+func (p *Partition) roomForFresh(t instant) (n int, below kafka.Offset) {
 	below = math.MaxInt64
-	if p.fragments >= p.settings.MaxFragments && len(p.chunks) > 0 {
+	if p.isFull(t) && p.fragments >= p.settings.MaxFragments && len(p.chunks) > 0 {
 		below = p.chunks[0].end()
 	}
 	return p.settings.MaxLocks - p.inFlight, below

@@ -42,13 +42,13 @@ func (p *Partition) Next(now time.Time, look Look) (_ Stretch, ok bool) {
 		if s, ok := p.nextInWindow(t, look.From, true, true); ok {
 			return s, true
 		}
-		return p.nextBeyond(look)
+		return p.nextBeyond(t, look)
 	}
 	if !look.Again {
 		if s, ok := p.nextInWindow(t, look.From, true, false); ok {
 			return s, true
 		}
-		if s, ok := p.nextBeyond(look); ok {
+		if s, ok := p.nextBeyond(t, look); ok {
 			return s, true
 		}
 		if len(look.Got) > 0 {
@@ -62,8 +62,9 @@ func (p *Partition) Next(now time.Time, look Look) (_ Stretch, ok bool) {
 }
 
 // nextBeyond offers what lies behind the window.
-func (p *Partition) nextBeyond(look Look) (Stretch, bool) {
-	if room, below := p.roomForFresh(); room <= 0 || p.end >= below || p.end >= look.LogEnd || p.tracked >= p.settings.MaxWindow {
+func (p *Partition) nextBeyond(t instant, look Look) (Stretch, bool) {
+	room, below := p.roomForFresh(t)
+	if room <= 0 || p.end >= below || p.end >= look.LogEnd || p.isFull(t) && p.tracked >= p.settings.MaxWindow {
 		return Stretch{}, false
 	}
 	p.offered = p.end
@@ -73,7 +74,7 @@ func (p *Partition) nextBeyond(look Look) (Stretch, bool) {
 // nextInWindow finds the first records from an offset on that can be acquired now, and goes on while more of them follow closely.
 func (p *Partition) nextInWindow(t instant, from kafka.Offset, fresh, again bool) (s Stretch, ok bool) {
 	from = max(from, p.start)
-	room, below := p.roomForFresh()
+	room, below := p.roomForFresh(t)
 	neighbours := 0 // pairs of chunks that could be one
 	for ci := p.chunkOf(from); ci < len(p.chunks); ci++ {
 		c := p.chunks[ci]

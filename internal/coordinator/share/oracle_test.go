@@ -145,7 +145,7 @@ func (o *oracle) locks() (n int) {
 
 // checkNothingLeft: Next said no.
 func (o *oracle) checkNothingLeft(locks int) {
-	_, below := o.p.roomForFresh()
+	_, below := o.p.roomForFresh(o.p.at(o.now))
 	for off := o.start; off < o.known; off++ {
 		if r := o.at(off); o.mayDeliver(off) && (r.count > 0 || locks < o.settings.MaxLocks && off < below) {
 			o.fail("nothing to acquire, but offset %d is: %+v, %d locks", off, *r, locks)

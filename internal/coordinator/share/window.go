@@ -146,6 +146,21 @@ func (p *Partition) refresh(c *chunk, t instant) {
 	p.tracked += c.counted
 }
 
+// isFull reports whether the window has reached MaxFragments or MaxWindow. Only an exact count may say so: acknowledgements leave their chunks
+// stale, and a fetch that was told of nothing by a stale count would wait for an event that need not come.
+func (p *Partition) isFull(t instant) bool {
+	isFull := func() bool {
+		return p.fragments >= p.settings.MaxFragments || p.tracked >= p.settings.MaxWindow
+	}
+	if !isFull() {
+		return false
+	}
+	for _, c := range p.chunks {
+		p.refresh(c, t)
+	}
+	return isFull()
+}
+
 // uncount takes a chunk out of the sums.
 func (p *Partition) uncount(c *chunk) {
 	p.fragments -= c.fragments
