@@ -32,6 +32,10 @@ race:
 fuzz: # every fuzz target for FUZZTIME
 	script/fuzz $(FUZZTIME)
 
+.PHONY: explore
+explore: # the random tests with random seeds, EXPLORE times each; CI takes the same seeds every time
+	script/explore $${EXPLORE:-10}
+
 .PHONY: crash
 crash: # kill -9 on the real binary, many times; and many seeds of the crashing file system
 	RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run Kill ./test/crash

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage/seglog"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -68,7 +69,7 @@ func (s *sender) run(w *world, stop <-chan struct{}) {
 // of what was not synced), they send again what was not acknowledged. In the end every acknowledged record is at the offset that was
 // acknowledged, and every number is there once and in order (PAR-3, PAR-7 over a real log).
 func TestCrashLosesAndRepeatsNothing(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	fs := vfs.NewMem()

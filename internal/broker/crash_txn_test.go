@@ -13,6 +13,7 @@ import (
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/partition"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage/seglog"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -151,7 +152,7 @@ type pipelineState struct {
 // decided as it was decided, what was not by an abort), and who reads committed records finds every number of a committed transaction once
 // and in order, and none of an aborted one.
 func TestCrashKeepsTransactionsWhole(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	fs := vfs.NewMem()

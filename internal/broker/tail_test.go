@@ -15,6 +15,7 @@ import (
 	"github.com/rafka-io/rafka/internal/broker/brokertest"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func publish(t testing.TB, b *brokertest.Broker, partition int32, values ...string) {
@@ -54,7 +55,7 @@ func rest(t testing.TB, tail *broker.Tail) []string {
 
 // Whatever the batches, the fetch sizes and the start: each partition's records from there on, once and in order.
 func TestTailReadsEachRecordOnceInOrder(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	for range 100 {

@@ -12,6 +12,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func value(s string) *string { return &s }
@@ -224,7 +225,7 @@ func TestDrainSettingDrainsTheBroker(t *testing.T) {
 // Appending and subtracting in any order is what a set of elements does.
 func TestListOperationsActAsASet(t *testing.T) {
 	for range 100 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		rng := rand.New(rand.NewPCG(seed, 11))
 		img, oracle := configured(t), map[string]bool{}
 		r := metadata.Resource{Type: metadata.ResourceTopic, Name: "t"}

@@ -1,7 +1,6 @@
 package controller_test
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Whatever brokers and operators do, the laws hold after each record (CTL-1 to CTL-6), a broker that leads has all that was acknowledged
@@ -19,7 +19,7 @@ func TestRandomClustersKeepTheLaws(t *testing.T) {
 		seeds = 10
 	}
 	for range seeds {
-		w := newWorld(t, rand.Uint64())
+		w := newWorld(t, seed.Of(t))
 		for w.step = range steps {
 			w.act()
 		}

@@ -9,13 +9,14 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Replicas of a partition are in as many racks as there are, never on a broker that is fenced, stops or drains where enough others are there,
 // and where there are not, the new partition is led and in sync where it can be. Adding partitions later places them as if made at once.
 func TestPlacementSpreadsOverRacks(t *testing.T) {
 	for range 300 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		rng := rand.New(rand.NewPCG(seed, 23))
 		var list []metadata.Broker
 		good, living, racks := map[kafka.BrokerID]bool{}, 0, map[string]bool{}

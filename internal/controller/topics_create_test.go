@@ -10,6 +10,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Every refusal has Kafka's code and Kafka's words.
@@ -122,7 +123,7 @@ func TestCreateTopicsDecidesEachOnItsOwn(t *testing.T) {
 // leads nothing. CTL-5: all ids differ. Leaders and replicas are even.
 func TestPlacementHoldsItsLaws(t *testing.T) {
 	for range 200 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		rng := rand.New(rand.NewPCG(seed, 5))
 		n := 1 + rng.IntN(7)
 		var fenced []kafka.BrokerID

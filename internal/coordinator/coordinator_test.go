@@ -15,6 +15,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -336,7 +337,7 @@ func TestNotesAreBounded(t *testing.T) {
 // COR-1, COR-2 and COR-3 under load: concurrent additions, some of which fail, with leaders that change. Every acknowledged addition counts, no
 // more than were asked for do, and what a fresh load gives is what was there.
 func TestConcurrentOperations(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	w := newWorld(t, 2)
 	defer w.rt.Close()

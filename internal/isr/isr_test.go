@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 var t0 = time.UnixMilli(1_700_000_000_000)
@@ -224,7 +225,7 @@ func TestWhoIsNotHeard(t *testing.T) {
 
 // ISR-1..5 over random histories, against one who remembers every set that may count.
 func TestRandomHistories(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	for range 300 {

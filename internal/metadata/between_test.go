@@ -2,19 +2,19 @@ package metadata
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // MET-2: a node that loads a snapshot in between is told by Between what it missed: everything that differs, nothing that does not, and at the
 // ends of a history that nobody missed the same as the records said.
 func TestBetweenTellsWhatASnapshotSkipped(t *testing.T) {
 	for range 30 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		h := newHistory(seed)
 		img := Empty()
 		images := []*Image{img}

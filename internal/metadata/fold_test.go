@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // fingerprint is everything in an image as bytes; equal bytes, equal images.
@@ -21,7 +22,7 @@ func fingerprint(img *Image) string {
 // gives the same image; and no image changes afterwards, though images share most of their memory.
 func TestImageIsTheFoldOfItsRecords(t *testing.T) {
 	for range 30 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		h := newHistory(seed)
 		img, continued := Empty(), Empty()
 		var images []*Image

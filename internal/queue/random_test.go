@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/rafka-io/rafka/internal/coordinator/share"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // history is what consumers saw, and the laws that it must keep.
@@ -176,10 +176,7 @@ func (h *history) consume(ctx context.Context, r *rand.Rand, name string, turn t
 // that is restarted: every record is delivered until it is accepted, none after that was confirmed, none to two at once; with share.ordering=key no
 // two of one key at once and none before the earlier ones are done.
 func TestQueuesKeepTheirPromises(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("RAFKA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
+	seed := seed.Of(t)
 	for i := range uint64(6) {
 		t.Run(fmt.Sprintf("seed=%d", seed+i), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { live(t, seed+i, i%2 == 0) })

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 var allCodecs = []Codec{None, Gzip, Snappy, LZ4, Zstd}
@@ -43,7 +44,7 @@ func someBytes(r *rand.Rand, most int) []byte {
 }
 
 func seeded(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }

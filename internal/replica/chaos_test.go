@@ -14,22 +14,18 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 var (
-	chaosSeed = flag.Uint64("chaos.seed", 0, "run only this seed")
-	chaosRuns = flag.Int("chaos.runs", 10, "how many random seeds to run")
+	chaosRuns = flag.Int("chaos.runs", 10, "how many seeds to run")
 )
 
 // REP-1, REP-2, PAR-2: leaders change, nodes stop and come back, brokers learn of it late, requests and answers are lost, sessions forgotten, disks
 // break, topics are made anew. When it is calm again, all replicas are equal and have everything that was acknowledged, once.
 func TestReplicasAgreeAfterChaos(t *testing.T) {
-	if *chaosSeed != 0 {
-		chaos(t, *chaosSeed)
-		return
-	}
 	for range *chaosRuns {
-		chaos(t, rand.Uint64())
+		chaos(t, seed.Of(t))
 	}
 }
 

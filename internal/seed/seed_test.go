@@ -1,31 +1,43 @@
 package seed
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // SED-1
-func TestATestHasOneSeedOfItsOwn(t *testing.T) {
+func TestATestHasSeedsOfItsOwn(t *testing.T) {
 	t.Setenv("RAFKA_SEED", "")
 	t.Setenv("RAFKA_EXPLORE", "")
-	if Of(t) != Of(t) {
-		t.Error("two seeds of one test differ")
+	seen := map[uint64]string{}
+	for i := range 3 {
+		t.Run(fmt.Sprint("inner", i), func(t *testing.T) {
+			for range 3 {
+				s := Of(t)
+				if other, ok := seen[s]; ok {
+					t.Errorf("%s has a seed of %s", t.Name(), other)
+				}
+				seen[s] = t.Name()
+			}
+		})
 	}
-	outer := Of(t)
-	t.Run("inner", func(t *testing.T) {
-		if Of(t) == outer {
-			t.Error("a test of another name has the same seed")
-		}
-	})
+	before := Of(t)
+	asked = map[string]uint64{} // as in another process
+	if Of(t) != before {
+		t.Error("another run has other seeds")
+	}
 }
 
 // SED-2, SED-3
 func TestTheEnvironmentNamesSeeds(t *testing.T) {
 	t.Setenv("RAFKA_SEED", "")
 	t.Setenv("RAFKA_EXPLORE", "1")
-	if Of(t) == Of(t) {
-		t.Error("exploring gives the same seed twice")
+	if a, b := Of(t), Of(t); a == b || a+1 == b {
+		t.Error("exploring gives seeds that are not random")
 	}
-	t.Setenv("RAFKA_SEED", "18446744073709551615")
-	if got := Of(t); got != 1<<64-1 || !IsFixed() {
-		t.Errorf("seed %d, want what RAFKA_SEED says", got)
+	asked = map[string]uint64{}
+	t.Setenv("RAFKA_SEED", "18446744073709551614")
+	if a, b := Of(t), Of(t); a != 1<<64-2 || b != 1<<64-1 {
+		t.Errorf("seeds %d and %d, want what RAFKA_SEED says and the one after it", a, b)
 	}
 }

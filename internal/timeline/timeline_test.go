@@ -4,6 +4,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // state is what the model copies: a value, a map, and the maps that are values of a map.
@@ -42,7 +44,7 @@ func equal(a, b state) bool {
 
 // TML-1, TML-2 and TML-3 against a model that copies everything at each snapshot.
 func TestPastStatesAreWhatTheyWere(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	for round := range 60 {
 		rng := rand.New(rand.NewPCG(seed, uint64(round)))

@@ -20,6 +20,7 @@ import (
 	"github.com/rafka-io/rafka/internal/coordinator/txn"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -357,7 +358,7 @@ func TestSameDecisionTwiceIsOneJob(t *testing.T) {
 
 // TestRandom: TXN-4 over brokers and a coordinator that fail at random, and are well again in the end.
 func TestRandom(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	run(t, func(w *world) {
 		rng, illness := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)) // illness is used under the world's lock

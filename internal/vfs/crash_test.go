@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 var modes = []CrashMode{LoseUnsynced, KeepAll, KeepSome}
@@ -47,7 +49,7 @@ func TestCreatedFileNeedsItsDirectorySynced(t *testing.T) {
 
 // A replacing rename leaves the old file or the new one, never neither and never a file that was neither (VFS-2).
 func TestRenameIsAtomicAcrossCrashes(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	m := NewMem()
@@ -141,7 +143,7 @@ func TestFlushRemembersTheFirstFailure(t *testing.T) {
 // A crash keeps synced blocks as they were and may lose, keep or tear others in sectors (VFS-4). The oracle is a copy of the file at
 // its last sync and one of its current content.
 func TestCrashNeverHarmsSyncedBlocks(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 3))
 	m := NewMem()

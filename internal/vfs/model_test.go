@@ -10,12 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // The same random operations on the operating system and on Mem give the same answers, so what is tested on Mem runs on a disk, and
 // everything can go through FS (VFS-1).
 func TestMemBehavesAsTheOperatingSystem(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pair := &pair{t: t, rng: rng, sides: [2]side{{OS(), t.TempDir(), nil}, {NewMem(), "/base", nil}}}

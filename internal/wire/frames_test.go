@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // framed is a frame of n bytes with that API key.
@@ -27,7 +29,7 @@ func anySize(int16) int { return 100 << 20 }
 // Frames of all sizes around the places where reading changes its way, back to back, through readers that give little at a time, must
 // come out as they went in, and leave nothing reserved.
 func TestFramesComeOutAsTheyWentIn(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var stream []byte

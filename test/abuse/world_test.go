@@ -23,6 +23,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/testbin"
 )
 
@@ -360,10 +361,7 @@ func (w *world) create(topic string, partitions int32, configs ...string) {
 // seeded is a random generator whose seed is printed.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s, err := strconv.ParseUint(os.Getenv("RAFKA_SEED"), 10, 64); err == nil {
-		seed = s
-	}
+	seed := seed.Of(t)
 	t.Logf("RAFKA_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }

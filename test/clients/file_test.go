@@ -18,6 +18,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // fileLimit bounds one way of the file; it takes a few seconds on a quick machine.
@@ -31,7 +33,7 @@ func TestLargeFileGoesThroughInEveryCodec(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CLIENTS_MB")); err == nil {
 		mb = n
 	}
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	path := filepath.Join(t.TempDir(), "lines")
 	lines, want := writeLines(t, path, seed, int64(mb)<<20)
 	t.Logf("seed %d: %d lines, %d MiB, sha256 %s", seed, lines, mb, want)

@@ -11,6 +11,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rafka-io/rafka/internal/seed"
+	"github.com/rafka-io/rafka/internal/testbin"
+	"github.com/rafka-io/rafka/test/workload"
 )
 
 // The same line on every broker, in any order, several times over, forms one cluster; who comes back needs no flag but its data directory.
@@ -18,44 +22,44 @@ func TestBrokersFormOneClusterInAnyOrder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
-	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	c := newNodes(t, 3, "--http-addr", "", "--grpc-addr", "", "--log-level", "warn")
-	defer c.logs()
+	rng := rand.New(rand.NewPCG(seed.Of(t), 0))
+	c := testbin.NewNodes(t, 3, "--http-addr", "", "--grpc-addr", "", "--log-level", "warn")
+	defer c.Logs()
 	order := rng.Perm(3)
 	t.Logf("order %v", order)
-	c.begin(order[0])
-	c.begin(order[1])
+	c.Begin(order[0])
+	c.Begin(order[1])
 	time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
-	c.kill(order[0]) // while it waits for the others, or later
-	c.start()
-	first := c.clusterOf(0)
-	for i := range c.procs {
-		if got := c.clusterOf(i); got != first {
+	c.Kill(order[0]) // while it waits for the others, or later
+	c.Start()
+	first := clusterOf(c, 0)
+	for i := range c.Procs {
+		if got := clusterOf(c, i); got != first {
 			t.Fatalf("broker %d is of %s, broker 1 of %s", i+1, got, first)
 		}
 	}
-	for i := range c.procs {
-		c.stop(i)
+	for i := range c.Procs {
+		c.Stop(i)
 	}
-	c.start()
-	if got := c.clusterOf(order[2]); got != first {
+	c.Start()
+	if got := clusterOf(c, order[2]); got != first {
 		t.Fatalf("%s before the restart, %s after it", first, got)
 	}
 }
 
 // clusterOf is the cluster's id and its brokers as broker i tells them.
-func (c *nodes) clusterOf(i int) (told string) {
-	c.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.kafka[i]))
+func clusterOf(c *testbin.Nodes, i int) (told string) {
+	c.T.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka[i]))
 	if err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	defer cl.Close()
-	waitFor(c.t, "all brokers are there", func() bool {
+	waitFor(c.T, "all brokers are there", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		m, err := kadm.NewClient(cl).BrokerMetadata(ctx)
-		if err != nil || len(m.Brokers) != len(c.procs) {
+		if err != nil || len(m.Brokers) != len(c.Procs) {
 			return false
 		}
 		told = fmt.Sprint(m.Cluster, m.Brokers.NodeIDs())
@@ -73,35 +77,35 @@ func TestClusterKeepsEveryPromise(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}
-	w := newWorld(t, 3)
-	c := newNodes(t, 3, append(w.args, "--set", "min.insync.replicas=2")...)
-	defer c.logs()
-	c.start()
-	w.addrs = c.kafka
-	w.run(rounds, func(rng *rand.Rand) {
+	w := workload.New(t, 3)
+	c := testbin.NewNodes(t, 3, append(w.Args, "--set", "min.insync.replicas=2")...)
+	defer c.Logs()
+	c.Start()
+	w.Addrs = c.Kafka
+	w.Run(rounds, func(rng *rand.Rand) {
 		i := rng.IntN(3)
-		w.kills.Add(1)
+		w.Harmed()
 		switch harm := rng.IntN(4); harm {
 		case 0:
 			t.Logf("freeze broker %d", i+1)
-			c.freeze(i)
+			c.Freeze(i)
 			time.Sleep(time.Duration(500+rng.IntN(4000)) * time.Millisecond)
-			c.thaw(i)
+			c.Thaw(i)
 		case 1:
 			t.Logf("stop broker %d", i+1)
-			c.stop(i)
+			c.Stop(i)
 			time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 		default:
 			t.Logf("kill broker %d", i+1)
-			c.kill(i)
+			c.Kill(i)
 			time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 		}
-		w.kills.Add(1)
-		c.start()
+		w.Harmed()
+		c.Start()
 	}, func() {
-		for i := range c.procs {
-			c.stop(i)
+		for i := range c.Procs {
+			c.Stop(i)
 		}
-		c.start()
+		c.Start()
 	})
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rafka-io/rafka/internal/testbin"
 )
 
 // BenchmarkFailover tells for how long a partition of three replicas takes no write with acks=all when its leader is killed, is frozen, or is
@@ -21,9 +23,9 @@ func BenchmarkFailover(b *testing.B) {
 }
 
 func failover(b *testing.B, how string) {
-	c := newNodes(b, 3, "--http-addr", "", "--grpc-addr", "", "--log-level", "error")
-	c.start()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.kafka...), kgo.DefaultProduceTopic("t"), kgo.ProducerLinger(0), kgo.MetadataMinAge(20*time.Millisecond),
+	c := testbin.NewNodes(b, 3, "--http-addr", "", "--grpc-addr", "", "--log-level", "error")
+	c.Start()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka...), kgo.DefaultProduceTopic("t"), kgo.ProducerLinger(0), kgo.MetadataMinAge(20*time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }), kgo.ProduceRequestTimeout(time.Second), kgo.RequestTimeoutOverhead(500*time.Millisecond))
 	if err != nil {
 		b.Fatal(err)
@@ -51,15 +53,15 @@ func failover(b *testing.B, how string) {
 	}()
 	var pauses []time.Duration
 	for b.Loop() {
-		i := c.whole(b, adm, how == "kill-controller")
+		i := whole(b, adm, how == "kill-controller")
 		gap.Store(0)
 		switch how {
 		case "freeze-leader":
-			c.freeze(i)
+			c.Freeze(i)
 		case "stop-leader":
-			c.stop(i)
+			c.Stop(i)
 		default:
-			c.kill(i)
+			c.Kill(i)
 		}
 		at := time.Now().UnixNano()
 		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -69,9 +71,9 @@ func failover(b *testing.B, how string) {
 		}
 		pauses = append(pauses, time.Duration(gap.Load()))
 		if how == "freeze-leader" {
-			c.thaw(i)
+			c.Thaw(i)
 		}
-		c.start()
+		c.Start()
 	}
 	stop()
 	<-done
@@ -82,7 +84,7 @@ func failover(b *testing.B, how string) {
 }
 
 // whole waits until all replicas are in sync, and tells the broker that leads the partition, or that decides, counted from 0.
-func (c *nodes) whole(b *testing.B, adm *kadm.Client, controller bool) (at int) {
+func whole(b *testing.B, adm *kadm.Client, controller bool) (at int) {
 	b.Helper()
 	waitFor(b, "all replicas are in sync", func() bool {
 		ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)

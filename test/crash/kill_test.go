@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/testbin"
 )
 
@@ -40,7 +41,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d, %d kills", seed, rounds)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()

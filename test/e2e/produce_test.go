@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/rafkatest"
 )
 
@@ -63,7 +64,7 @@ func TestTopicDecidesTheCodec(t *testing.T) {
 // An idempotent producer that loses its connection again and again before it has its answers sends again; every record is stored once,
 // in order (PAR-3).
 func TestRetriesOfAnIdempotentProducerAreStoredOnce(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Log("seed", seed)
 	b := rafkatest.StartOnDisk(t)
 	create(t, b, "orders", 1)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // tail opens a Tail over the routed verbs.
@@ -110,7 +111,7 @@ func TestAnswerOfOneBrokerLeavesTheFetchesOfOthersAlone(t *testing.T) {
 
 // A Tail follows its partitions to other leaders, and misses nothing and repeats nothing.
 func TestTailFollowsTheLeaders(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

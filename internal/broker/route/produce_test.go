@@ -17,6 +17,7 @@ import (
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func message1(topic string, partition int32, value string) *broker.Message {
@@ -60,7 +61,7 @@ func TestPartitionsOfThisBrokerAloneTakeNoRoute(t *testing.T) {
 
 // RTE-1: whatever happens to leaders and answers, what is answered is stored once, and in order.
 func TestPublishedMessagesAreStoredOnceAndInOrder(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
@@ -202,7 +203,7 @@ func (w *world) settled() {
 // JOI-1, JOI-2, JOI-3, JOI-4: whatever is lost, stopped and started, there is one cluster at most, and one in the end.
 func TestNodesFindOneCluster(t *testing.T) {
 	for range 40 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		t.Logf("seed %d", seed)
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 2))

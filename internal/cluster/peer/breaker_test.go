@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Three failures within the window open a breaker; older ones do not count (LNK-7).
@@ -31,7 +33,7 @@ func TestBreakerOpensAfterThreeFailuresWithinItsWindow(t *testing.T) {
 
 // While it is open, one dial at a time goes through, and the waits between them stay between half and all of 100 ms to 2 s (LNK-7).
 func TestOpenBreakerTriesAgainEverLessOften(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	now := time.Unix(1000, 0)

@@ -16,11 +16,12 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Thousands of calls at a time, of random sizes and delays, some cancelled, some refused: each gets the answer to itself (LNK-2).
 func TestEachOfManyCallsGetsItsOwnAnswer(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	noise := make([]byte, 300<<10)
 	for rng, i := rand.New(rand.NewPCG(seed, 0)), 0; i < len(noise); i++ {

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func TestFramesArriveAsTheyWereSent(t *testing.T) {
@@ -93,7 +94,7 @@ func TestLongMessagesAreCutBetweenCharacters(t *testing.T) {
 
 // A claim gets no memory before bytes come (LNK-3).
 func TestBuffersGrowWithWhatComes(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	want := make([]byte, 3<<20)

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/wire"
 )
 
@@ -151,7 +152,7 @@ func TestKafkaRequestsGoInTheVersionTheySay(t *testing.T) {
 
 // Many requests at a time over the shared connection, some given up: each gets the answer to itself (LNK-2).
 func TestSharedKafkaConnectionMatchesAnswers(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	var conns atomic.Int64
 	serveKafka := answers(t, func(q asks) kmsg.Response {

@@ -15,6 +15,7 @@ import (
 	"github.com/rafka-io/rafka/internal/cluster/quorum/quorumtest"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
@@ -88,7 +89,7 @@ func step(rng *rand.Rand, img *metadata.Image, i int) []metadata.Record {
 // there and nothing that was never committed; and the store goes on from there.
 func TestAcknowledgedCommitsSurviveACrashAtEverySyncPoint(t *testing.T) {
 	for range 4 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		rng := rand.New(rand.NewPCG(seed, 7))
 		mem := vfs.NewMem()
 		type crash struct {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
@@ -179,7 +180,7 @@ func TestFramesOutOfOrderAreRefused(t *testing.T) {
 // Random garbage behind the last frame, as an unfinished write leaves, never keeps a node from starting.
 func TestGarbageTailIsCut(t *testing.T) {
 	whole := stored(t, false)
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	rng := rand.New(rand.NewPCG(seed, 3))
 	for range 200 {
 		b := append([]byte(nil), whole...)

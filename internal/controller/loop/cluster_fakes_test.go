@@ -15,6 +15,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // world is a cluster in one process and in the time of a synctest bubble: a store that all nodes share, a network between them, and the
@@ -58,7 +59,7 @@ type member struct {
 }
 
 func newWorld(t *testing.T) *world {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	return &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 5)), lead: kafka.NoBroker, image: metadata.Empty(), moved: make(chan struct{}),

@@ -16,6 +16,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
@@ -103,7 +104,7 @@ func (r *recorder) has(name string) bool {
 func TestAnswersComeAfterTheImageAndThePublishers(t *testing.T) {
 	first, second := &recorder{t: t}, &recorder{t: t}
 	l := start(t, options(store(t, vfs.NewMem()), first, second))
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {

@@ -3,7 +3,6 @@ package group
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/rafka-io/rafka/internal/coordinator/coordtest"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/timeline"
 )
 
@@ -301,14 +301,9 @@ func offsetsText(s *Shard) string {
 	return strings.Join(lines, "\n")
 }
 
-// seedOf is RAFKA_SEED, or a new one that is printed.
+// seedOf is the seed of a test, printed.
 func seedOf(t *testing.T) uint64 {
-	seed := rand.Uint64()
-	if s := os.Getenv("RAFKA_SEED"); s != "" {
-		if _, err := fmt.Sscan(s, &seed); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := seed.Of(t)
 	t.Logf("RAFKA_SEED=%d", seed)
 	return seed
 }

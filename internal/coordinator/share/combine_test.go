@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func parseBatches(t testing.TB, text string) (list []StateBatch) {
@@ -47,7 +47,7 @@ func TestCombineAgreesWithKafkas(t *testing.T) {
 
 // At every offset the higher of all batches counts, and neighbours of one state are one batch.
 func TestCombineIsTheHigherAtEveryOffset(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range 2000 {
 		var old, add []StateBatch

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func newOracle(t *testing.T, seed uint64) *oracle {
@@ -38,16 +37,12 @@ func newOracle(t *testing.T, seed uint64) *oracle {
 // SHR-1, SHR-2, SHR-3, SHR-4, SHR-5, SHR-6: everything that can happen, in any order, agrees with the oracle, and in the end every record has
 // been delivered until it was accepted or archived.
 func TestPartitionAgreesWithAPerOffsetOracle(t *testing.T) {
-	runs, first := 150, uint64(time.Now().UnixNano())
+	runs := 150
 	if testing.Short() {
 		runs = 30
 	}
-	if v := os.Getenv("RAFKA_SEED"); v != "" {
-		runs = 1
-		first, _ = strconv.ParseUint(v, 10, 64)
-	}
-	for i := range runs {
-		seed := first + uint64(i)
+	for range runs {
+		seed := seed.Of(t)
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { runModel(t, seed) }) {
 			t.Fatalf("seed %d", seed)
 		}

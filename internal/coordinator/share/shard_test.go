@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/rafka-io/rafka/internal/coordinator/coordtest"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/timeline"
 )
 
@@ -256,7 +256,7 @@ func TestSummaryTellsWhatIsCommitted(t *testing.T) {
 
 // COR-3: after any writes, failures and restarts the state is the fold of what was written.
 func TestStateIsTheFoldOfItsRecords(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	for round := range 20 {
 		k := newTalk(t, rng.IntN(6))

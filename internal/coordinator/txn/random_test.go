@@ -3,9 +3,7 @@ package txn
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/coordinator"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // TestRandom runs producers of both protocols against one shard whose records, answers and markers are lost at will, and compares what
@@ -25,13 +24,8 @@ func TestRandom(t *testing.T) {
 	if testing.Short() {
 		seeds = 10
 	}
-	first := time.Now().UnixNano()
-	if s := os.Getenv("RAFKA_SEED"); s != "" {
-		first, _ = strconv.ParseInt(s, 10, 64)
-		seeds = 1
-	}
-	for i := range seeds {
-		seed := first + int64(i)
+	for range seeds {
+		seed := int64(seed.Of(t))
 		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newWorld(t, seed).play(4000) }) {
 			t.Fatalf("RAFKA_SEED=%d plays it again", seed)
 		}

@@ -21,6 +21,7 @@ import (
 	rafkapb "github.com/rafka-io/rafka/api/rafka"
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // An old client sends the old fields and reads the old ones: partition, stored offset, message id, text (RPC-1).
@@ -306,7 +307,7 @@ func TestUnservedCallsSaySo(t *testing.T) {
 
 // GetMetrics equals what was stored and is still there.
 func TestMetricsTellTheTruth(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	now := time.UnixMilli(1_000_000_000)

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/wire"
 )
 
@@ -257,7 +258,7 @@ func fill(rng *rand.Rand, v reflect.Value, depth int) {
 // Random requests of every version from another implementation's encoder: the shape must end exactly where the body does, and what the
 // decoder then allocates must stay below what Walk says. (WIR-2, WIR-4, SRV-6)
 func TestShapesMatchTheProtocol(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for _, a := range newAPITable().list {

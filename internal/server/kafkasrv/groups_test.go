@@ -15,6 +15,7 @@ import (
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // saying opens a door whose broker answers requests about groups with what say returns.
@@ -28,7 +29,7 @@ func saying(t *testing.T, say func(q kmsg.Request) kmsg.Response) (*door, *clien
 // Of the APIs about groups and transactions, in every version, the verb gets what the client has sent, and the client gets what the verb has
 // said, but for what the door puts elsewhere. (WIR-2)
 func TestVerbsGetWhatWasSentAndSayWhatIsReceived(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	var asked, said []byte

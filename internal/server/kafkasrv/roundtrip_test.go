@@ -10,12 +10,13 @@ import (
 
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Every API in every version with random content: whatever is asked, an answer of that version comes back that another implementation
 // reads to its last byte, and the connection goes on. (WIR-2)
 func TestEveryVersionIsAnswered(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	d := open(t, newFakeBroker("orders", "nnn"), Options{})

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/broker/brokertest"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // escape is the slow opposite of unescape.
@@ -38,7 +38,7 @@ func escape(b []byte) string {
 
 // Any bytes go in by escapes and come out by JSON unchanged, null and empty told apart (TXT-2).
 func TestBytesSurvive(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	random := func() []byte {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage/memlog"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -15,7 +16,7 @@ import (
 // A compaction that a crash ends at any sync leaves each group of segments old or new; compacting what is left gives what compacting
 // without a crash gives (CMP-5).
 func TestCompactionSurvivesCrashes(t *testing.T) {
-	seed := rand.Uint64()
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	mem := vfs.NewMem()

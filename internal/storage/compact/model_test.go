@@ -8,13 +8,14 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Random histories with transactions, tombstones, codecs and small key maps, compacted now and then: what is left is compared with a map of
 // the latest committed record of each key (CMP-1, CMP-2, CMP-3, CMP-4).
 func TestCompactionMatchesAMap(t *testing.T) {
 	for range 40 {
-		seed := rand.Uint64()
+		seed := seed.Of(t)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { walk(t, rand.New(rand.NewPCG(seed, 0))) })
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -23,12 +24,10 @@ type OpenFS func(fs vfs.FS) (storage.Engine, error)
 // Crash runs a random workload over three logs and crashes the file system at every sync and directory sync, and now and then between. Over
 // each of the copies that a crash leaves the engine is opened: everything that Sync, OnDurable, TrimTo or Sidecar.Put has confirmed must
 // be there byte for byte, the rest must be a clean prefix of what was appended (STO-3), a truncation or compaction is there whole or not
-// at all (STO-4, CMP-5), and the log takes appends that survive the next crash. seed 0 draws one; goroutines of the engine make a run
-// with the same seed similar, not equal.
-func Crash(t *testing.T, seed uint64, open OpenFS) {
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
+// at all (STO-4, CMP-5), and the log takes appends that survive the next crash; goroutines of the engine make a
+// run with the same seed similar, not equal.
+func Crash(t *testing.T, open OpenFS) {
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	mem := vfs.NewMem()
 	c := &crasher{T: t, open: open, fs: mem, rng: rand.New(rand.NewPCG(seed, 2))}

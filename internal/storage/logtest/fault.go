@@ -10,15 +10,15 @@ import (
 
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/vfs"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // Faults makes the disk fail under an engine: at the n-th write or sync from then on everything fails. The log must say so once, confirm
 // nothing more and refuse appends until the engine is opened again over a disk that works; then all that was confirmed is there (STO-3,
-// STO-7). seed 0 draws one.
-func Faults(t *testing.T, seed uint64, open OpenFS) {
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
+// STO-7).
+func Faults(t *testing.T, open OpenFS) {
+	seed := seed.Of(t)
 	t.Logf("seed %d", seed)
 	for _, op := range []string{"write", "sync"} {
 		for n := range 12 {

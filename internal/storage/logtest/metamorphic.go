@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage"
 )
 
@@ -23,11 +24,9 @@ type Named struct {
 }
 
 // Metamorphic runs the same random operations over several logs of each engine: every answer must be the model's, so that all engines
-// agree. seed 0 draws one.
-func Metamorphic(t *testing.T, seed uint64, engines ...Named) {
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
+// agree.
+func Metamorphic(t *testing.T, engines ...Named) {
+	seed := seed.Of(t)
 	for _, e := range engines {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Logf("seed %d", seed)

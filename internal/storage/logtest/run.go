@@ -8,6 +8,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage"
 )
 
@@ -51,7 +52,7 @@ func Run(t *testing.T, open func(t testing.TB) Harness) {
 		{"ReopenedEngineHasEverything", engineReopen},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
-			seed := rand.Uint64()
+			seed := seed.Of(t)
 			t.Logf("seed %d", seed)
 			c.test(&suite{T: t, Harness: open(t), rng: rand.New(rand.NewPCG(seed, 0))})
 		})

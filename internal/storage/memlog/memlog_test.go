@@ -58,14 +58,14 @@ func TestMemoryKeepsTheContract(t *testing.T) { logtest.Run(t, openMemory) }
 func TestWriteAheadLogKeepsTheContract(t *testing.T) { logtest.Run(t, openDurable) }
 
 func TestRandomOperationsAnswerAlike(t *testing.T) {
-	logtest.Metamorphic(t, 0, logtest.Named{Name: "memory", Open: openMemory}, logtest.Named{Name: "durable", Open: openDurable})
+	logtest.Metamorphic(t, logtest.Named{Name: "memory", Open: openMemory}, logtest.Named{Name: "durable", Open: openDurable})
 }
 
 // STO-3 at every sync point.
-func TestCrashesLoseNothingConfirmed(t *testing.T) { logtest.Crash(t, 0, openOver) }
+func TestCrashesLoseNothingConfirmed(t *testing.T) { logtest.Crash(t, openOver) }
 
 // STO-7.
-func TestBrokenDiskTakesTheLogsOffline(t *testing.T) { logtest.Faults(t, 0, openOver) }
+func TestBrokenDiskTakesTheLogsOffline(t *testing.T) { logtest.Faults(t, openOver) }
 
 func BenchmarkAppend(b *testing.B) {
 	b.Run("100B", func(b *testing.B) { logtest.BenchmarkAppend(b, openMemory(b).Engine, 100, 1000) })

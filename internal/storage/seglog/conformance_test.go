@@ -1,7 +1,6 @@
 package seglog
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/rafka-io/rafka/internal/storage"
@@ -9,8 +8,6 @@ import (
 	"github.com/rafka-io/rafka/internal/storage/memlog"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
-
-var seed = flag.Uint64("seed", 0, "seed of the random suites; 0: another one each time")
 
 // tight makes every limit bind in a small test: memory, journal and open files run out all the time.
 func tight() Options {
@@ -51,7 +48,7 @@ func TestConformance(t *testing.T) {
 
 // The same operations give the same answers here, in the engine in memory and in the model.
 func TestMetamorphic(t *testing.T) {
-	logtest.Metamorphic(t, *seed,
+	logtest.Metamorphic(t,
 		logtest.Named{Name: "seglog", Open: func(t testing.TB) logtest.Harness { return harness(t, tight()) }},
 		logtest.Named{Name: "memlog", Open: func(t testing.TB) logtest.Harness {
 			e, err := memlog.Open(memlog.Options{})
@@ -64,9 +61,9 @@ func TestMetamorphic(t *testing.T) {
 }
 
 func TestCrash(t *testing.T) {
-	logtest.Crash(t, *seed, func(fsys vfs.FS) (storage.Engine, error) { return Open(fsys, []string{"data"}, tight()) })
+	logtest.Crash(t, func(fsys vfs.FS) (storage.Engine, error) { return Open(fsys, []string{"data"}, tight()) })
 }
 
 func TestFaults(t *testing.T) {
-	logtest.Faults(t, *seed, func(fsys vfs.FS) (storage.Engine, error) { return Open(fsys, []string{"data"}, tight()) })
+	logtest.Faults(t, func(fsys vfs.FS) (storage.Engine, error) { return Open(fsys, []string{"data"}, tight()) })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -39,7 +40,7 @@ func TestNothingDurableIsLostAtAnyCrash(t *testing.T) {
 		rounds = 3
 	}
 	for range rounds {
-		seed := uint64(time.Now().UnixNano())
+		seed := seed.Of(t)
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { crashRound(t, seed) })
 	}
 }

@@ -3,18 +3,14 @@ package tasks
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
+
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 func seedOf(t *testing.T) uint64 {
-	seed := rand.Uint64()
-	if s := os.Getenv("RAFKA_SEED"); s != "" {
-		if _, err := fmt.Sscan(s, &seed); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := seed.Of(t)
 	t.Logf("RAFKA_SEED=%d", seed)
 	return seed
 }
