@@ -15,6 +15,7 @@ import (
 // consumeOptions say what to read and how far. `consume` and `cat -C` fill them.
 type consumeOptions struct {
 	topics     []string
+	group      string // "": none
 	regex      bool
 	partitions []int32 // nil: all
 	reach      offsetspec.Range
@@ -27,13 +28,16 @@ type consumeOptions struct {
 	note  func(format string, args ...any)
 }
 
-const consumeHelp = `Read records of topics and print them. No consumer group is involved and nothing is committed.
+const consumeHelp = `Read records of topics and print them. Without --group no consumer group is involved and nothing is committed.
 
 By default it starts at the oldest record and then waits for more until it is interrupted, also in partitions that are
 added meanwhile; --exit-at-end stops at what was the end when it began, and so does an --offset with an end.
 
 Offsets (--offset): ` + offsetspec.Usage + `.
 An offset outside the log is moved to its nearest end, with a note.
+
+With --group it is a member of that consumer group: it reads the partitions that the group gives it from where the group is, and commits what
+it has printed. --offset start or end then says where a group begins that has committed nothing.
 
 Formats (--format): text (indented JSON), json (one object a line), yaml, raw (values and nothing else), or a template:
   %t topic   %p partition   %o offset   %e leader epoch   %k key   %s or %v value   %h headers as k=v,k=v   %H their number
@@ -55,6 +59,7 @@ func newConsumeCommand(getenv func(string) string) *cobra.Command {
 		Example: `  rafka consume orders
   rafka consume orders -o -10 -e
   rafka consume orders -o @-1h:end -f '%d %p/%o %k=%s\n'
+  rafka consume orders --group billing -n 10
   rafka consume --regex 'orders-.*' -o end --json`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.topics = append(o.topics, args...); len(o.topics) == 0 {
@@ -65,6 +70,11 @@ func newConsumeCommand(getenv func(string) string) *cobra.Command {
 			}
 			if follow && (o.exitAtEnd || o.reach.Stops()) {
 				return usagef("--follow never ends: leave out --exit-at-end and the end of --offset")
+			}
+			if o.group != "" {
+				if err := o.asMember(offset); err != nil {
+					return err
+				}
 			}
 			if o.limit < 0 {
 				return usagef("--num must not be negative")
@@ -79,6 +89,9 @@ func newConsumeCommand(getenv func(string) string) *cobra.Command {
 				o.isolation = kgo.ReadCommitted()
 			}
 			o.note = func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "rafka: "+format+"\n", args...) }
+			if o.group != "" {
+				return o.runGroup(cmd.Context(), &conn, cmd.OutOrStdout())
+			}
 			return o.run(cmd.Context(), &conn, cmd.OutOrStdout())
 		},
 		ValidArgsFunction: conn.completeTopics,
@@ -87,6 +100,7 @@ func newConsumeCommand(getenv func(string) string) *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.topics, "topic", "t", nil, "topic, if it is not given as an argument (repeatable)")
 	f.StringVarP(&offset, "offset", "o", "start", "where to start and stop, see above")
+	f.StringVarP(&o.group, "group", "g", "", "consumer group to read as a member of")
 	f.Int32SliceVarP(&o.partitions, "partitions", "p", nil, "only these partitions (default all)")
 	f.BoolVarP(&follow, "follow", "F", false, "wait for more at the end; the default, and refused together with an end")
 	f.BoolVarP(&o.exitAtEnd, "exit-at-end", "e", false, "stop at the end instead of waiting for more")
