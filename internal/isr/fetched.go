@@ -51,9 +51,10 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// chases reports whether a follower that is no member will be one as soon as the high watermark lets it.
+// chases reports whether a follower that is no member will be one as soon as the high watermark lets it. One that was refused has to fetch anew when it
+// may be proposed again: most are refused because they stop.
 func (l *Leader) chases(f *follower, now time.Time) bool {
-	return f.end >= l.start && now.Sub(f.fetched) < joinPatience && f.fetched.Sub(f.caughtUp) < joinPatience && !now.Before(f.refused)
+	return f.end >= l.start && now.Sub(f.fetched) < joinPatience && f.fetched.Sub(f.caughtUp) < joinPatience && !f.fetched.Before(f.refused)
 }
 
 // mayJoin reports whether a follower may be proposed (ISR-3).

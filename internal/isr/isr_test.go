@@ -203,6 +203,23 @@ func TestWhoIsCloseCanJoin(t *testing.T) {
 	wantHW(t, l, 250, 1, t0.Add(joinPatience), 250)
 }
 
+// The high watermark does not wait for a follower that was refused, as who stops is, until that one fetches again when it may be proposed again.
+func TestNobodyWaitsForWhoWasRefused(t *testing.T) {
+	l := leader(1)
+	l.fetch(t, 2, 150, 150, t0)
+	q, ok := l.Propose(150, t0, lag)
+	if !ok {
+		t.Fatal("not proposed")
+	}
+	l.Answered(q.PartitionEpoch, Refused, t0)
+	l.fetch(t, 2, 150, 150, t0.Add(refusedPatience-1)) // its last one
+	wantHW(t, l, 200, 1, t0.Add(refusedPatience-1), 200)
+	wantHW(t, l, 250, 1, t0.Add(refusedPatience+1), 250)
+	l.fetch(t, 2, 240, 300, t0.Add(refusedPatience+2)) // it goes on
+	l.fetch(t, 2, 300, 300, t0.Add(refusedPatience+3))
+	wantHW(t, l, 350, 1, t0.Add(refusedPatience+4), 300)
+}
+
 // REP-4: an earlier life of a broker, and who has no replica, changes nothing. A member that was taken out counts again only once it fetches.
 func TestWhoIsNotHeard(t *testing.T) {
 	l := leader(1, 2)

@@ -25,7 +25,7 @@ const (
 type cleaning struct {
 	known      bool // firstDirty was read from the sidecar
 	firstDirty kafka.Offset
-	refused    bool // a batch was met that is damaged or too large for memory: the log is left alone until the next start
+	refused    bool // a batch was met that is damaged or too large for memory: the log is left alone until it is mended, or the next start
 }
 
 // PlanCompaction says what of the log can be compacted and whether it should be now. It is never so for a topic that does not ask for it.
@@ -79,7 +79,7 @@ func (p *Partition) Compact(ctx context.Context, now time.Time) (compact.Result,
 		},
 	}
 	result, err := compact.Run(segmented, work, state, policy, now, limits)
-	if errors.Is(err, kafka.CorruptMessage) || errors.Is(err, kafka.InvalidRecord) {
+	if errors.Is(err, kafka.CorruptMessage) || errors.Is(err, kafka.InvalidRecord) || errors.Is(err, storage.ErrDamaged) {
 		p.cleaning.refused = true
 	}
 	p.forgetAborted(result.Vanished)

@@ -18,6 +18,7 @@ type waiting struct {
 	acks       ackQueue // for the high watermark
 	own        ackQueue // for what is durable here: acks=1 where there are followers
 	fetches    fetchList
+	news       *Subscription // the first of those that followers have
 }
 
 // committedLocked is where the high watermark may be: the smallest log end, as far as it is durable, over the in-sync replicas. A follower knows
@@ -94,6 +95,7 @@ func (p *Partition) raiseAndUnlock(hw kafka.Offset) {
 	bytes := max(p.completeLocked(&w.acks, hw), 1)
 	var room [16]*FetchWaiter
 	woken := p.readableLocked(bytes, raised, room[:0])
+	p.tellNewsLocked(false)
 	w.Unlock()
 	p.watchers.tell(hw)
 	for _, f := range woken {
@@ -153,6 +155,7 @@ func (p *Partition) queueLocked(l *openLog, next kafka.Offset, bytes int, a ack)
 		if bytes > 0 {
 			p.appended.Add(int64(bytes))
 			woken = q.fetches.take(woken, arrivals{throughEnd: {next, bytes}})
+			p.tellNewsLocked(true)
 		}
 		if a.own && a.waiter != nil {
 			if next > q.durable {
@@ -188,6 +191,7 @@ func (p *Partition) failWaiters(why error) {
 	p.waiting.Lock()
 	acks, own := p.waiting.acks.takeAll(), p.waiting.own.takeAll()
 	fetches := p.waiting.fetches.takeAll()
+	p.tellNewsLocked(true)
 	p.waiting.Unlock()
 	for _, entries := range [...][]ackEntry{acks, own} {
 		for i := range entries {

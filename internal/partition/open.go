@@ -89,6 +89,12 @@ func (p *Partition) logConfig(l *openLog, s *Settings) storage.Config {
 		err = offline(p.id, err)
 		l.failed.Store(&err)
 		p.failWaiters(err)
+		if p.host.OnFailed != nil {
+			p.host.OnFailed(p)
+		}
+	}
+	if p.host.OnRot != nil {
+		c.OnRot = func(at kafka.Offset, err error) { p.host.OnRot(p, at, err) }
 	}
 	return c
 }

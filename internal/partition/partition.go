@@ -89,6 +89,10 @@ type Host struct {
 	OnDue func(p *Partition, at time.Time)
 	// OnISR is told that ProposeISR is worth calling: a follower has caught up. nil: nobody proposes. Like OnDue it only takes a note.
 	OnISR func(p *Partition)
+	// OnRot is told that damage was met in the files of a partition, at an offset; nil: nobody mends. Like OnDue it only takes a note.
+	OnRot func(p *Partition, at kafka.Offset, err error)
+	// OnFailed is told that a log has failed and is used no more. Like OnDue it only takes a note.
+	OnFailed func(p *Partition)
 	// Lease reports whether this broker still counts as alive with the controller; nil: always. While it is false another may lead already: no
 	// append is taken, and nothing becomes committed by what this broker alone says. It is called under locks and must be quick.
 	Lease func() bool

@@ -42,6 +42,7 @@ type Read struct {
 	LogStart      kafka.Offset
 	Diverging     *EpochEnd    // the client's log went another way: truncate to here; no records then
 	Aborted       []AbortedTxn // ReadCommitted: the transactions to skip in Records, in the order of their markers
+	More          bool         // there are records to read, and the limit of bytes let none of them through
 
 	// As they were before anything else was looked at; FetchWaiter.Await compares.
 	role      *Role
@@ -132,6 +133,7 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 		return read, nil
 	}
 	if r.MaxBytes <= 0 && !r.AtLeastOne {
+		read.More = true
 		return read, nil
 	}
 	ext, err := l.Read(r.From, storage.ReadLimit{MaxBytes: max(r.MaxBytes, 0), Below: limit})
@@ -144,6 +146,7 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 		return read, nil
 	case ext.Len() > r.MaxBytes && !r.AtLeastOne:
 		ext.Release()
+		read.More = true
 		return read, nil
 	}
 	if upto == ReadCommitted {

@@ -3,6 +3,7 @@ package partition
 import (
 	"time"
 
+	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/storage/compact"
@@ -26,4 +27,7 @@ type Settings struct {
 	RetentionBytes int64         // retention.bytes; negative: no limit
 	SegmentJitter  time.Duration // segment.jitter.ms: up to this much is taken off segment.ms, another part for each partition
 	ProducerExpiry time.Duration // producer.id.expiration.ms
+
+	// LeaderThrottled and FollowerThrottled name the replicas whose copying is throttled while they are not in sync.
+	LeaderThrottled, FollowerThrottled config.ThrottledReplicas
 }

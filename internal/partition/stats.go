@@ -28,3 +28,6 @@ func (s *Stats) AddTo(sum *Stats) {
 	sum.FailedFetch.Add(s.FailedFetch.Load())
 	sum.ProducersEvicted.Add(s.ProducersEvicted.Load())
 }
+
+// CommittedBytes is how many bytes of records became readable since the log was opened. What came together counts as one byte at least.
+func (p *Partition) CommittedBytes() int64 { return p.committed.Load() }

@@ -67,5 +67,6 @@ func (p *Partition) trimLocked(ctx context.Context, l *openLog, before kafka.Off
 	}
 	p.mu.Unlock()
 	p.restabilize(nil) // what held it back may be gone
+	p.tellNews(false)
 	return nil
 }

@@ -109,6 +109,11 @@ func (m *Manager) reconfigure(img *metadata.Image, d *metadata.Delta, e *edit) {
 			}
 		}
 	}
+	if (all || m.first) && m.opts.ThrottledRates != nil {
+		leader, follower := m.opts.ThrottledRates(img)
+		m.leading.set(leader)
+		m.fetchers.throttle.set(follower)
+	}
 	if all || m.first {
 		m.cleanerBackoff.Store(int64(m.opts.CleanerBackoff(img)))
 	}

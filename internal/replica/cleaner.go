@@ -9,6 +9,7 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/partition"
+	"github.com/rafka-io/rafka/internal/storage"
 )
 
 // leastBackoff keeps a cleaner that is told not to wait from looking at every log all the time.
@@ -63,8 +64,8 @@ func (m *Manager) cleanOne(ctx context.Context, p *partition.Partition) {
 	result, did, err := p.Compact(ctx, m.opts.Now())
 	switch {
 	case ctx.Err() != nil || p.Role().Gone != nil:
-	case errors.Is(err, kafka.CorruptMessage):
-		m.opts.Logger.Error("a log is damaged and is not compacted any more until the next start", "log", p.ID().String(), "err", err)
+	case errors.Is(err, kafka.CorruptMessage), errors.Is(err, storage.ErrDamaged):
+		m.opts.Logger.Error("a log is damaged and is not compacted any more until it is mended, or the next start", "log", p.ID().String(), "err", err)
 	case err != nil:
 		m.opts.Logger.Error("compaction", "log", p.ID().String(), "err", err)
 	case did:

@@ -23,15 +23,19 @@
 // delayed records are released by the leader, and by this broker from the moment when it leads. Throttles of replication
 // (leader.replication.throttled.replicas, follower.replication.throttled.replicas and their rates) do not act yet.
 //
-// Goroutines, started by Start and ended by Close: retention (retention, roll by age, producers that expired), checkpoints (snapshots
+// Damage on disk: the engine verifies what it reads from files, the scrub (scrub.go) reads what nobody else does, and both tell of damage by a note. One goroutine takes
+// the notes and has the partition filled from another replica in sync (mend.go; PAR-9). Other brokers' repairs and comparisons are answered by Methods, and Compare
+// compares the replicas of a partition wherever they are (compare.go). The controller is told of logs and directories that failed (failed.go).
+//
+// Goroutines, started by Start and ended by Close: the scrub, repairs, word of failed logs, retention (retention, roll by age, producers that expired), checkpoints (snapshots
 // of producers), the cleaner (compaction), the delivery of delayed records (delays.go), which opens at the start only partitions of topics whose
 // settings allow delays, proposals of replicas in sync, and a fetcher for each broker that leads something which is followed here, as long as it does.
 // Locks: Manager.mu guards the counters of topics that are gone, schedule.mu the times of delayed records, fetchers.mu who follows what and what
-// fetchers are told (limit.mu is taken under it), proposals.mu the partitions that have something to propose. All are held for memory work;
-// schedule.mu and proposals.mu are taken under locks of partitions.
+// fetchers are told (limit.mu is taken under it), mender.mu the notes of damage, proposals.mu the partitions that have something to propose. All are held for memory work;
+// schedule.mu, mender.mu and proposals.mu are taken under locks of partitions.
 //
 // What is remembered is bounded: a fetcher and its requests by the partitions that are followed, an answer by Options.FetchMaxBytes and one batch,
-// proposals by the partitions that are led.
+// proposals by the partitions that are led, notes of damage by the partitions and notedMost places of each, a repair by 128 MiB, one at a time.
 //
 // How it is tested: images folded by package metadata applied over memlog; every change of topics, settings and leaders; a log that
 // fails beside one that does not; background work on a fake clock (testing/synctest); goroutines counted (goleak). Three managers that fetch from each
@@ -40,5 +44,5 @@
 //
 // Files: manager.go, table.go and apply.go (the set of partitions), directories.go, settings.go, stats.go; background.go, cleaner.go and delays.go;
 // fetchers.go (who fetches what), fetcher.go (the circle), fetch_request.go, fetch_answer.go, fetch_failure.go, followed.go (one partition of it),
-// limit.go, backoff.go and peers.go; proposals.go.
+// throttle.go, limit.go, backoff.go and peers.go; loads.go (what partitions have to do); proposals.go; scrub.go, mend.go and compare.go (damage); failed.go (disks).
 package replica

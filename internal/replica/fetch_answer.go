@@ -79,6 +79,7 @@ func (f *fetcher) took(x *followed, a *kmsg.FetchResponseTopicPartition, now tim
 		f.mark(x)
 	}
 	x.committed(hw, now)
+	f.hold(x, len(a.RecordBatches), now)
 }
 
 // moved looks where the log ends after it was changed. It is to be made durable up to there before the leader is told.

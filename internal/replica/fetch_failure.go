@@ -83,11 +83,28 @@ func (f *fetcher) refused(x *followed, code kafka.ErrorCode, now time.Time) {
 
 // setAside lets a partition rest.
 func (f *fetcher) setAside(x *followed, now time.Time) {
-	f.enter(x, resting)
 	x.fell(now)
-	x.until = now.Add(x.pause.next(leastRest, mostRest))
-	if len(f.rest) == 0 || x.until.Before(f.earliest) {
-		f.earliest = x.until
+	f.restUntil(x, now.Add(x.pause.next(leastRest, mostRest)))
+}
+
+// hold counts what was copied of a throttled replica that is not in sync, and lets it rest if that was more than may be copied.
+func (f *fetcher) hold(x *followed, bytes int, now time.Time) {
+	t := f.set.throttle
+	if bytes == 0 || x.lag.Load() == 0 || !x.p.Settings().FollowerThrottled.Has(x.key.partition, int32(f.set.opts.NodeID)) {
+		return
+	}
+	t.Spend(now, bytes)
+	if wait := t.Wait(now); wait > 0 {
+		f.restUntil(x, now.Add(wait))
+	}
+}
+
+// restUntil leaves a partition alone for a time.
+func (f *fetcher) restUntil(x *followed, until time.Time) {
+	f.enter(x, resting)
+	x.until = until
+	if len(f.rest) == 0 || until.Before(f.earliest) {
+		f.earliest = until
 	}
 	f.rest = append(f.rest, x)
 }

@@ -17,6 +17,8 @@ type fetchers struct {
 	opts    *Options
 	ctx     context.Context // of all fetchers
 	running *sync.WaitGroup
+	// throttle limits what is copied here.
+	throttle *Throttle
 
 	mu        sync.Mutex // guards what follows and the inboxes of the fetchers; a leaf, memory work only
 	started   bool
@@ -35,7 +37,7 @@ type fetchCounts struct {
 
 func newFetchers(o *Options, ctx context.Context, running *sync.WaitGroup) *fetchers {
 	return &fetchers{
-		opts: o, ctx: ctx, running: running,
+		opts: o, ctx: ctx, running: running, throttle: newThrottle(),
 		bySource: map[kafka.BrokerID]*fetcher{}, following: map[*partition.Partition]*followed{}, fenced: map[kafka.BrokerID]struct{}{},
 	}
 }

@@ -28,7 +28,12 @@ type Manager struct {
 
 	delays    *schedule
 	fetchers  *fetchers
+	loads     loadMeter
+	leading   *Throttle
 	proposals *proposals
+	mender    *mender
+	digesting chan struct{}          // held by who makes a digest: one at a time
+	failing   chan struct{}          // of one: some log has failed
 	roles     []*partition.Partition // whose role was set by the Apply that runs; used by its goroutine only
 
 	cleanerBackoff atomic.Int64 // a time.Duration, as of the last image; Apply writes it, the cleaner reads it
@@ -67,12 +72,26 @@ type Options struct {
 	// BrokerEpoch is the epoch of this broker's registration, which fetches carry (REP-4). [-1, not known]
 	BrokerEpoch func() int64
 
+	// ThrottledRates are leader. and follower.replication.throttled.rate of this node as of an image, in bytes a second. [no limits]
+	ThrottledRates func(img *metadata.Image) (leader, follower int64)
+
 	// AlterPartition asks the controller for new sets of replicas in sync and answers each proposal in its place. [nil: nothing is asked for]
 	AlterPartition func(ctx context.Context, q []partition.ISRProposal) []error
+	// Failed tells the controller of partitions whose logs have failed here. [nil: it is not told]
+	Failed func(ctx context.Context, list []storage.ID) error
+	// Useless is told once when every data directory has failed. [nil: nobody is]
+	Useless func(err error)
 	// MaxLag is replica.lag.time.max.ms: a follower that has not caught up for so long is no longer in sync. [10 seconds]
 	MaxLag time.Duration
 	// Lease reports whether the controller still counts on this broker; see partition.Host. [always]
 	Lease func() bool
+
+	// Call asks another broker by a method of the peer port, for copies of what is damaged here and for digests. [nil: there are no others]
+	Call func(ctx context.Context, to kafka.BrokerID, method string, body []byte) ([]byte, error)
+	// ScrubRate is rafka.scrub.bytes.per.second: how much the scrub reads in a second. [0: there is no scrub]
+	ScrubRate int64
+	// ScrubInterval is rafka.scrub.interval.ms: how long after a pass over all logs began the next one does. [7 days]
+	ScrubInterval time.Duration
 
 	// Logger is told of logs that fail. [slog.Default()]
 	Logger *slog.Logger
@@ -89,6 +108,9 @@ func New(o Options) (*Manager, error) {
 		o.CheckpointInterval = time.Second
 	}
 	o.setFetchDefaults()
+	if o.ScrubInterval <= 0 {
+		o.ScrubInterval = 7 * 24 * time.Hour
+	}
 	if o.CleanerBackoff == nil {
 		o.CleanerBackoff = func(*metadata.Image) time.Duration { return 15 * time.Second }
 	}
@@ -108,9 +130,13 @@ func New(o Options) (*Manager, error) {
 		delays: newSchedule(),
 		stored: make(map[storage.ID]struct{}, len(logs)),
 		first:  true,
+		mender: newMender(), digesting: make(chan struct{}, 1),
 	}
-	m.host.OnDue = m.delays.due
+	m.host.OnDue, m.host.OnRot = m.delays.due, m.noteRot
+	m.failing = make(chan struct{}, 1)
+	m.host.OnFailed = func(*partition.Partition) { m.noteFailed() }
 	m.background, m.stop = context.WithCancel(context.Background())
+	m.leading = newThrottle()
 	m.fetchers = newFetchers(&m.opts, m.background, &m.running)
 	if o.AlterPartition != nil {
 		m.proposals = newProposals()
@@ -130,6 +156,11 @@ func (m *Manager) Start() {
 	m.running.Go(func() { m.deliver(m.background) })
 	if !m.opts.NoCleaner {
 		m.running.Go(func() { m.clean(m.background) })
+	}
+	m.running.Go(func() { m.mend(m.background) })
+	m.running.Go(func() { m.tellFailed(m.background) })
+	if m.opts.ScrubRate > 0 {
+		m.running.Go(func() { m.scrub(m.background) })
 	}
 	m.fetchers.start()
 	if m.proposals != nil {

@@ -156,6 +156,9 @@ func (w *proposing) send(ctx context.Context, list []proposal) {
 		if i < len(answers) {
 			err = answers[i]
 		}
+		if kafka.CodeOf(err) == kafka.NewLeaderElected {
+			err = nil // it was carried out, and another broker leads now, as the metadata will tell
+		}
 		list[i].p.ISRAnswered(list[i].q, err)
 		if err != nil && !decided(err) {
 			w.open = true

@@ -38,6 +38,8 @@ func TopicSettings(t *config.TopicConfig, producerExpiry time.Duration) *partiti
 		RetentionBytes: t.RetentionBytes,
 		SegmentJitter:  t.SegmentJitter,
 		ProducerExpiry: producerExpiry,
+
+		LeaderThrottled: t.LeaderThrottled, FollowerThrottled: t.FollowerThrottled,
 	}
 	if t.LogAppendTime {
 		s.Rules.TimestampType = record.LogAppendTime

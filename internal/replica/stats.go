@@ -16,6 +16,8 @@ type Counts struct {
 	Offline     int              // partitions whose log failed: OfflineReplicaCount
 	Total       *partition.Stats // of all topics, removed ones included
 
+	Rot RotCounts
+
 	UnderReplicated int // led here, with replicas that are not in sync
 	Following       FollowCounts
 }
@@ -62,7 +64,7 @@ func (m *Manager) Counts() Counts {
 			}
 		}
 	}
-	c.Following = m.fetchers.total()
+	c.Following, c.Rot = m.fetchers.total(), m.mender.total()
 	return c
 }
 

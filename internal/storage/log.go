@@ -92,6 +92,38 @@ type Segmented interface {
 	ReadSegment(base kafka.Offset, each func(record.Batches) error) error
 }
 
+// Inspected is what an engine offers whose log is in files, which may rot.
+type Inspected interface {
+	// Inspect reads from the files, past what memory has of them, the batches from the one that contains or follows from: some most bytes of
+	// one segment, one batch at least. What is not in files yet is written to them first. each gets every batch that is whole and has the
+	// right checksum, in order, borrowed, and may end the inspection by an error, which is returned. Damage is no error: it stands in the
+	// answer. A batch may be seen twice when the log changes meanwhile.
+	Inspect(from kafka.Offset, most int, each func(h *record.Header, batch []byte) error) (Inspection, error)
+	// CheckIndex compares what a closed segment's index files say with its batches, and writes them anew if that is not true. It reports
+	// whether they were good.
+	CheckIndex(base kafka.Offset) (good bool, err error)
+}
+
+// Inspection is what an Inspect found.
+type Inspection struct {
+	Next  kafka.Offset // go on here; the log end when all was looked at
+	Base  kafka.Offset // of the segment that was looked at
+	Over  bool         // its end was reached
+	Bytes int64        // that were read
+	Rot   []Rot        // in the order of offsets; one inspection ends behind the first
+}
+
+// Rot is a stretch of a log in which there is no valid batch.
+type Rot struct {
+	File            string
+	Position, Bytes int64
+	From, To        kafka.Offset // the records that are gone from here: [From, To)
+	// Sum is the checksum in the header of the one damaged batch, if its header can be believed.
+	Sum   uint32
+	Known bool
+	Err   error
+}
+
 // SegmentInfo describes a segment.
 type SegmentInfo struct {
 	Base, Next   kafka.Offset // Next: the first offset after it
@@ -124,6 +156,8 @@ type Config struct {
 	OnDurable func(kafka.Offset)
 	// OnFailed is told once when the log fails (STO-7).
 	OnFailed func(error)
+	// OnRot is told of the offset at which a reader met damage in a file, each time. Called without any lock of the log held; it must be quick.
+	OnRot func(at kafka.Offset, err error)
 }
 
 // ID names a log: topic and partition give the directory, Topic's id tells incarnations of one name apart.

@@ -17,8 +17,9 @@
 //
 //	SEG-1  A segment's file name is its base offset in 20 digits; segments are contiguous; exactly one is active.
 //	SEG-2  Indexes are hints, rebuilt from the log at will, never trusted after an unclean stop.
-//	SEG-3  Recovery scans from the recovery point and cuts the active tail at the first bad batch; damage anywhere else takes
-//	       the log offline, never skips.
+//	SEG-3  Recovery scans from the recovery point and cuts the active tail at the first bad batch. Damage anywhere else is an error of who reads it,
+//	       told to the owner (Config.OnRot), and never skipped or served: what comes from a file is checked on its way, by its checksum and by
+//	       its place, which no checksum covers.
 //	SEG-4  A rolled segment is immutable; replacements arrive by rename through .cleaned and .swap.
 //	SEG-5  The clean-stop marker is removed before the first append.
 //	SEG-6  Group commit: one fsync covers every append that finished before it began.
@@ -28,6 +29,8 @@
 // Goroutines, per data directory: the committer, the flush workers (Options.Workers) and one janitor. All end in Close.
 // Locks: Engine.mu, then Log.mu, then pool.mu, fileCache.mu and journal.mu (leaves). No I/O under Log.mu.
 //
-// How it is tested: logtest's conformance, metamorphic and crash suites over a file system that crashes on demand; torn tails at every
+// Beside reads, Inspect and CheckIndex (inspect.go) go over files for the scrub and for comparisons of replicas.
+//
+// How it is tested: single bits flipped all over a log; logtest's conformance, metamorphic and crash suites over a file system that crashes on demand; torn tails at every
 // byte; journal replay; fuzzing of index, journal and checkpoint decoders.
 package seglog

@@ -203,10 +203,10 @@ func (e *Engine) Dirs() []storage.DirInfo {
 // DirOf is the index in Dirs of the directory that has a log, for DescribeLogDirs.
 func (e *Engine) DirOf(id storage.ID) int {
 	e.mu.Lock()
-	l := e.logs[id]
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	l, name := e.logs[id], id.String()
 	for i, d := range e.dirs {
-		if l != nil && l.d == d {
+		if l != nil && l.d == d || l == nil && d.names[name] {
 			return i
 		}
 	}

@@ -44,6 +44,15 @@ func (x *index) floor(rel int64) int64 {
 	return int64(x.offsets[i-1].pos)
 }
 
+// lastAt is the last relative offset of the batch that is indexed at pos, as far as the index knows: Kafka's may tell that of a later one.
+func (x *index) lastAt(pos int64) (rel int64, ok bool) {
+	i := sort.Search(len(x.offsets), func(i int) bool { return int64(x.offsets[i].pos) >= pos })
+	if i == len(x.offsets) || int64(x.offsets[i].pos) != pos {
+		return 0, false
+	}
+	return int64(x.offsets[i].rel), true
+}
+
 // boundary is the last indexed position at or before pos; 0 if there is none.
 func (x *index) boundary(pos int64) int64 {
 	i := sort.Search(len(x.offsets), func(i int) bool { return int64(x.offsets[i].pos) > pos })

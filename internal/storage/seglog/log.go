@@ -46,7 +46,8 @@ type Log struct {
 	active   indexer    // of the active segment
 	tail     []*block   // contiguous bytes up to the end of the active segment, oldest first; may reach back into sealed segments
 
-	cursors cursors
+	cursors   cursors
+	inspected inspected
 
 	appended     int64        // bytes ever appended since load
 	committed    int64        // of these, in the journal or in segments
@@ -103,6 +104,9 @@ func (l *Log) Configure(c storage.Config) {
 	}
 	if c.OnFailed == nil {
 		c.OnFailed = l.cfg.OnFailed
+	}
+	if c.OnRot == nil {
+		c.OnRot = l.cfg.OnRot
 	}
 	l.cfg = normal(c)
 }

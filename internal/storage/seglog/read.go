@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/rafka-io/rafka/internal/kafka"
-	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -53,12 +51,15 @@ func (l *Log) readSegment(from kafka.Offset, lim storage.ReadLimit) (*extent, er
 		}
 		if v.index == nil {
 			if err := l.completeIndex(v.s, !distrust); err != nil && !l.changedSince(v) { // else cut or trimmed since we looked
-				return nil, err
+				return nil, l.rotten(from, err)
 			}
 			continue
 		}
 		x, again, err := v.read(from, lim)
 		v.release()
+		if v.bad != nil && err == nil && !l.changedSince(v) {
+			_ = l.rotten(v.badAt, v.bad) // what comes before it is an answer
+		}
 		switch {
 		case err == nil && x == nil && again && v.cut && v.need > span:
 			span = v.need
@@ -66,8 +67,7 @@ func (l *Log) readSegment(from kafka.Offset, lim storage.ReadLimit) (*extent, er
 		case err == nil && x == nil && again:
 			if !l.changedSince(v) {
 				if distrust {
-					err := damagedAt(v.s.handle.path, v.pos, "no batch that holds offset %d", from)
-					return nil, err
+					return nil, l.rotten(from, damagedAt(v.s.handle.path, v.pos, "no batch that holds offset %d", from))
 				}
 				distrust = true
 				l.dropIndex(v.s)
@@ -76,7 +76,7 @@ func (l *Log) readSegment(from kafka.Offset, lim storage.ReadLimit) (*extent, er
 		case err != nil && l.changedSince(v):
 			continue // truncated under our hands
 		case err != nil:
-			return nil, fmt.Errorf("read %s at %d: %w", l.id, from, err)
+			return nil, fmt.Errorf("read %s at %d: %w", l.id, from, l.rotten(from, err))
 		case x == nil: // nothing there in this segment, after compaction
 			if v.next <= from {
 				return nil, nil
@@ -110,11 +110,19 @@ type view struct {
 	size     int64        // of the segment's batches
 	next     kafka.Offset // after the segment
 	cut      bool         // the segment goes on behind size
-	boundary int64        // the last position, as far as asked for, at which a batch is known to begin; 0: none is
-	need     int64        // set by read: how far from pos the batches reach, if that is more than it could see
+	segment  int64        // bytes of the whole segment
+	floor    kafka.Offset // no batch from pos on begins below
+	last     kafka.Offset // of the batch at pos, if it is indexed
+	indexed  bool
+	boundary int64 // the last position, as far as asked for, at which a batch is known to begin; 0: none is
+	need     int64 // set by read: how far from pos the batches reach, if that is more than it could see
 	below    kafka.Offset
 	blocks   []held // contiguous up to size, from memory on
 	memory   int64  // positions from here on are in blocks
+
+	// Set by read if a batch that it read from the file, behind others, is damaged.
+	bad   error
+	badAt kafka.Offset
 }
 
 // view finds the segment that holds from, or the next one. nil: there is nothing to read.
@@ -148,7 +156,7 @@ func (l *Log) view(from kafka.Offset, lim *storage.ReadLimit, span int64) (*view
 	if s.base >= below {
 		return nil, nil
 	}
-	v := &view{l: l, s: s, gen: l.gen, next: s.next, size: s.size, below: below, memory: s.size}
+	v := &view{l: l, s: s, gen: l.gen, next: s.next, size: s.size, segment: s.size, floor: s.base, below: below, memory: s.size}
 	if v.index = l.indexOfLocked(s); v.index == nil {
 		return v, nil
 	}
@@ -162,7 +170,7 @@ func (l *Log) view(from kafka.Offset, lim *storage.ReadLimit, span int64) (*view
 		v.pos = v.index.from
 	}
 	if pos, ok := l.cursors.find(from, s, l.gen); ok {
-		v.pos = pos
+		v.pos, v.floor = pos, from
 	}
 	v.size, v.cut = s.size, false
 	for k := len(l.tail) - 1; k >= 0 && l.tail[k].seg.base >= s.base; k-- {
@@ -180,6 +188,9 @@ func (l *Log) view(from kafka.Offset, lim *storage.ReadLimit, span int64) (*view
 		if b.start() <= v.pos {
 			break
 		}
+	}
+	if rel, ok := v.index.lastAt(v.pos); ok {
+		v.last, v.indexed = s.base+kafka.Offset(rel), true
 	}
 	v.boundary = v.index.boundary(v.pos + int64(lim.MaxBytes))
 	for a, z := 0, len(v.blocks)-1; a < z; a, z = a+1, z-1 {
@@ -205,7 +216,8 @@ func (l *Log) changedSince(v *view) bool {
 // read finds the batches. again: the place the index named holds no batch, or a larger read is needed than planned.
 func (v *view) read(from kafka.Offset, lim storage.ReadLimit) (x *extent, again bool, err error) {
 	if v.pos >= v.memory {
-		c := chain{blocks: v.blocks, end: v.size, more: v.cut}
+		c := v.chain(v.size, v.cut)
+		c.blocks = v.blocks
 		first, total, ok := c.walk(v.pos, from, v.below, lim.MaxBytes)
 		if !ok {
 			v.need = c.need
@@ -232,11 +244,34 @@ func (v *view) read(from kafka.Offset, lim storage.ReadLimit) (x *extent, again 
 			v.need = c.need
 			c.release()
 			return nil, true, nil
-		case total == 0:
+		}
+		if c.passedSize > 0 && c.passed == v.pos && v.indexed && c.passedLast != v.last {
+			c.release()
+			return nil, true, nil // the index knows another end of it
+		}
+		// What is looked for may have been in a batch that says less of itself than it should.
+		if _, at, err := c.check(c.passed, c.passedSize); err != nil {
+			c.release()
+			return nil, false, damagedAt(v.s.handle.path, c.passed, "offset %d: %w", at, err)
+		}
+		if total == 0 {
 			c.release()
 			return nil, false, nil
 		}
-		x := c.extent(first, total)
+		// What memory has was never on its way to a disk and back; what a file has must be what was written to it.
+		good, at, err := total, kafka.NoOffset, error(nil)
+		if !v.l.e.opts.TrustDisk {
+			good, at, err = c.check(first, total)
+		}
+		if err != nil {
+			v.badAt = at
+			if err = damagedAt(v.s.handle.path, first+int64(good), "offset %d: %w", at, err); good == 0 {
+				c.release()
+				return nil, false, err
+			}
+			v.bad, c.after = err, c.goodTo
+		}
+		x := c.extent(first, good)
 		c.release()
 		return x, false, nil
 	}
@@ -253,6 +288,10 @@ func (v *view) want(most int64) int64 {
 	return max(most, readLeast)
 }
 
+func (v *view) chain(end int64, more bool) chain {
+	return chain{end: end, more: more, floor: v.floor, ceil: v.next, size: v.segment}
+}
+
 // fill reads the segment from v.pos on into blocks: want bytes or up to its end, from the file and from the tail in memory.
 func (v *view) fill(want int64) (chain, error) {
 	pos := alignDown(v.pos)
@@ -262,7 +301,7 @@ func (v *view) fill(want int64) (chain, error) {
 		return chain{}, err
 	}
 	defer v.l.e.files.release(&v.s.handle)
-	c := chain{end: end, more: end < v.size || v.cut}
+	c := v.chain(end, end < v.size || v.cut)
 	for pos < end {
 		b := v.l.e.readBlock(v.s, pos, int(min(end-pos, chunkBytes)))
 		n := int(min(int64(len(b.buf)), end-pos))
@@ -272,11 +311,14 @@ func (v *view) fill(want int64) (chain, error) {
 			got, err := f.ReadAt(b.buf[:m], pos)
 			if err != nil && !errors.Is(err, io.EOF) {
 				c.release()
-				return chain{}, err
+				return chain{}, damagedAt(v.s.handle.path, pos, "cannot be read: %w", err)
 			}
 			if need := int(min(int64(n), v.memory-pos)); got < need {
 				c.release()
 				return chain{}, damagedAt(v.s.handle.path, pos, "%d bytes where %d were written", got, need)
+			}
+			if behind := int(min(int64(got), v.memory-pos)); behind > n {
+				c.beyond = b.buf[n:behind]
 			}
 		}
 		for _, t := range v.blocks { // the part that is in memory
@@ -309,162 +351,4 @@ func (e *Engine) readBlock(s *segment, pos int64, n int) *block {
 		}
 	}
 	return newBlock(nil, mem{buf: vfs.Aligned(int(alignUp(int64(min(n, 256<<10)))))}, s, pos)
-}
-
-// chain is contiguous bytes of a segment in blocks.
-type chain struct {
-	blocks []held
-	end    int64
-	more   bool         // the segment goes on behind end
-	need   int64        // set by walk: how many bytes from its start a whole batch would take
-	after  kafka.Offset // set by walk: the offset after the last batch it took
-}
-
-func (c *chain) release() {
-	for _, b := range c.blocks {
-		b.release()
-	}
-}
-
-// header reads the batch header at pos.
-func (c *chain) header(pos int64, scratch *[record.HeaderSize]byte, from int) (h record.Header, at int, ok bool) {
-	for from < len(c.blocks) && c.blocks[from].end() <= pos {
-		from++
-	}
-	if from == len(c.blocks) || pos < c.blocks[from].start() {
-		return h, from, false
-	}
-	b := c.blocks[from]
-	have := b.buf[pos-b.pos : b.n]
-	if len(have) >= record.HeaderSize {
-		h, ok = record.ParseHeader(have)
-		return h, from, ok
-	}
-	n := copy(scratch[:], have)
-	for k := from + 1; n < len(scratch) && k < len(c.blocks); k++ {
-		n += copy(scratch[n:], c.blocks[k].buf[c.blocks[k].lo:c.blocks[k].n])
-	}
-	h, ok = record.ParseHeader(scratch[:n])
-	return h, from, ok
-}
-
-// walk goes from the batch at pos to the first that holds or follows from, and on as long as whole batches fit into most and begin below
-// below. It answers where they begin and how many bytes they are. Not ok: pos is no batch's begin, or the chain ends too early (need).
-func (c *chain) walk(pos int64, from, below kafka.Offset, most int) (first int64, total int, ok bool) {
-	var scratch [record.HeaderSize]byte
-	start, at := pos, 0
-	for pos < c.end {
-		var h record.Header
-		var whole bool
-		if h, at, whole = c.header(pos, &scratch, at); !whole {
-			if total == 0 {
-				c.need = pos - start + readLeast
-			}
-			return first, total, total > 0
-		}
-		if h.Magic != 2 || h.Length < record.HeaderSize-record.LengthOffset {
-			return first, total, total > 0
-		}
-		if h.BaseOffset >= below {
-			return first, total, true
-		}
-		size := int64(h.Size())
-		if h.LastOffset() < from {
-			pos += size
-			if pos > c.end {
-				c.need = pos - start + readLeast
-				return 0, 0, false
-			}
-			continue
-		}
-		if total > 0 && total+int(size) > most {
-			return first, total, true
-		}
-		if pos+size > c.end {
-			if total == 0 {
-				c.need = pos - start + size
-			}
-			return first, total, total > 0
-		}
-		if total == 0 {
-			first = pos
-		}
-		total += int(size)
-		pos += size
-		c.after = h.NextOffset()
-	}
-	if total == 0 && c.more {
-		c.need = pos - start + readLeast
-		return 0, 0, false
-	}
-	return first, total, true
-}
-
-// extent is the bytes [first, first+total) of the chain, with references of its own.
-func (c *chain) extent(first int64, total int) *extent {
-	end := first + int64(total)
-	x := &extent{n: total, end: end, after: c.after}
-	for _, b := range c.blocks {
-		lo, hi := max(b.start(), first), min(b.end(), end)
-		if lo < hi {
-			b.acquire()
-			x.blocks = append(x.blocks, b.block)
-			x.parts = append(x.parts, b.buf[lo-b.pos:hi-b.pos])
-		}
-	}
-	return x
-}
-
-// extent is whole batches in memory.
-type extent struct {
-	parts  net.Buffers
-	blocks []*block
-	n      int
-
-	// For a read that goes on: where it ended in its segment, whether the segment ends there, and the offset after the segment.
-	end   int64
-	after kafka.Offset
-	ends  bool
-	next  kafka.Offset
-	gen   uint64 // of the log: what two reads found belongs together only if nothing was cut between them
-}
-
-// add puts more behind x, which takes over its references.
-func (x *extent) add(more *extent) {
-	x.parts = append(x.parts, more.parts...)
-	x.blocks = append(x.blocks, more.blocks...)
-	x.n += more.n
-	x.end, x.ends, x.next = more.end, more.ends, more.next
-}
-
-// Len implements storage.Extent.
-func (x *extent) Len() int { return x.n }
-
-// WriteTo implements io.WriterTo; to a TCP connection it is one writev.
-func (x *extent) WriteTo(w io.Writer) (int64, error) {
-	parts := append(net.Buffers(nil), x.parts...) // WriteTo consumes what it is given
-	return parts.WriteTo(w)
-}
-
-// Parts are the bytes in order, for who gathers several extents into one write. Valid until Release.
-func (x *extent) Parts() [][]byte { return x.parts }
-
-// Bytes implements storage.Extent.
-func (x *extent) Bytes() (record.Batches, error) {
-	if len(x.parts) == 1 {
-		return record.Batches(x.parts[0]), nil
-	}
-	b := make([]byte, 0, x.n)
-	for _, p := range x.parts {
-		b = append(b, p...)
-	}
-	return b, nil
-}
-
-// Release implements storage.Extent.
-func (x *extent) Release() {
-	for _, b := range x.blocks {
-		b.release()
-	}
-	x.blocks, x.parts = nil, nil
 }

@@ -32,7 +32,7 @@ func (l *Log) ReadSegment(base kafka.Offset, each func(record.Batches) error) er
 		}
 	}
 	var failed error
-	end, _, err := scanFile(l.e.fs, s.handle.path, 0, size, s.base, func(_ record.Header, _ int64, batch []byte) bool {
+	end, next, err := scanFile(l.e.fs, s.handle.path, 0, size, s.base, func(_ record.Header, _ int64, batch []byte) bool {
 		failed = each(batch)
 		return failed == nil
 	})
@@ -43,7 +43,7 @@ func (l *Log) ReadSegment(base kafka.Offset, each func(record.Batches) error) er
 		return err
 	case end != size:
 		err := damagedAt(s.handle.path, end, "no valid batch")
-		l.fail(err)
+		l.rotten(next, err)
 		return err
 	}
 	return nil

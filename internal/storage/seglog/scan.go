@@ -14,7 +14,7 @@ import (
 const scanChunk = 1 << 20
 
 func damagedAt(path string, pos int64, format string, args ...any) error {
-	return fmt.Errorf("%s at byte %d: %s: %w", path, pos, fmt.Sprintf(format, args...), storage.ErrDamaged)
+	return fmt.Errorf("%s at byte %d: %w: %w", path, pos, fmt.Errorf(format, args...), storage.ErrDamaged)
 }
 
 // scanFile walks the batches of a segment file from pos on, checking each one's structure, checksum and that offsets rise from at least
