@@ -45,6 +45,8 @@ type TopicConfig struct {
 	DeleteRetention    time.Duration // of tombstones
 	CompactionStrategy CompactionStrategy
 	CompactionWindow   time.Duration
+
+	LeaderThrottled, FollowerThrottled ThrottledReplicas // leader., follower.replication.throttled.replicas
 }
 
 // CompactionStrategy says what compaction keeps (rafka.compaction.strategy).
@@ -101,6 +103,9 @@ func (l *Layers) Topic() TopicConfig {
 		DeleteRetention:    ms("delete.retention.ms"),
 		CompactionStrategy: compactionStrategies[text("rafka.compaction.strategy")],
 		CompactionWindow:   ms("rafka.compaction.window.ms"),
+
+		LeaderThrottled:   throttledReplicas(text("leader.replication.throttled.replicas")),
+		FollowerThrottled: throttledReplicas(text("follower.replication.throttled.replicas")),
 	}
 	switch t.CompressionType {
 	case "gzip", "lz4", "zstd":

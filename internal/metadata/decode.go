@@ -235,5 +235,17 @@ func (d *decoder) broker(v uint64) *BrokerRecord {
 		}
 		b.ShuttingDown, b.Draining = d.bool(), d.bool()
 	}
+	if v > 2 {
+		n := d.count(2)
+		b.Features = make(map[string]int16, n)
+		for last := ""; n > 0; n-- {
+			name := d.string()
+			if name <= last && len(b.Features) > 0 {
+				d.fail("features out of order")
+			}
+			b.Features[name] = int16(d.ranged(0, math.MaxInt16))
+			last = name
+		}
+	}
 	return &BrokerRecord{Broker: b}
 }

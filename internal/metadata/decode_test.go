@@ -43,6 +43,7 @@ func samples() []Record {
 		&BrokerRecord{Broker: Broker{ID: 2, Epoch: 45, Incarnation: kafka.UUID{9, 9}, Peers: []string{"10.0.0.2:9094", "h:9094"}, ShuttingDown: true}},
 		&BrokerRecord{Broker: Broker{ID: 3, Epoch: 46, Draining: true}},
 		&RemoveBrokerRecord{ID: 3},
+		&BrokerRecord{Broker: Broker{ID: 4, Epoch: 47, Incarnation: kafka.UUID{9}, Peers: []string{"h:1"}, Features: map[string]int16{FeatureVersion: 2, "a": 0}}},
 	}
 }
 

@@ -2,13 +2,15 @@ package metadata
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 )
 
 // versionOf is the version a record is written in: the lowest that has all it says. So what a cluster of one writes stays readable for a
-// release that knows of no cluster. Topics, partitions and brokers have version 2, with what replication needs; all else has 1.
+// release that knows of no cluster. Topics, partitions and brokers have version 2, with what replication needs, brokers version 3 from
+// LevelBrokerFeatures on; all else has 1.
 func versionOf(r Record) uint64 {
 	runs := func(list []PartitionRun) uint64 {
 		for i := range list {
@@ -28,6 +30,9 @@ func versionOf(r Record) uint64 {
 			return 2
 		}
 	case *BrokerRecord:
+		if len(r.Broker.Features) > 0 {
+			return 3
+		}
 		if b := &r.Broker; !b.Incarnation.IsZero() || len(b.Peers) > 0 || b.ShuttingDown || b.Draining {
 			return 2
 		}
@@ -38,7 +43,12 @@ func versionOf(r Record) uint64 {
 // latestVersion is the highest version of a type that this build reads.
 func latestVersion(k kind) uint64 {
 	switch k {
-	case kindTopic, kindPartitions, kindPartitionChange, kindBroker:
+	case kindBroker:
+		if SupportedLevel(FeatureVersion) >= LevelBrokerFeatures {
+			return 3
+		}
+		return 2
+	case kindTopic, kindPartitions, kindPartitionChange:
 		return 2
 	}
 	return 1
@@ -114,7 +124,15 @@ func (r *BrokerRecord) append(dst []byte, v uint64) []byte {
 	for _, p := range b.Peers {
 		dst = appendString(dst, p)
 	}
-	return appendBool(appendBool(dst, b.ShuttingDown), b.Draining)
+	dst = appendBool(appendBool(dst, b.ShuttingDown), b.Draining)
+	if v == 2 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b.Features)))
+	for _, name := range slices.Sorted(maps.Keys(b.Features)) {
+		dst = binary.AppendVarint(appendString(dst, name), int64(b.Features[name]))
+	}
+	return dst
 }
 
 func (r *RemoveBrokerRecord) append(dst []byte, _ uint64) []byte {

@@ -37,6 +37,8 @@ type Broker struct {
 	ShuttingDown bool
 	// Draining: its replicas are to move to others (rafka cluster drain) and it gets no new ones.
 	Draining bool
+	// Features is the highest level of each feature that it understands. Nil if it registered before LevelBrokerFeatures was finalized.
+	Features map[string]int16
 }
 
 // Endpoint is where clients reach a broker.

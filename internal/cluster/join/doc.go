@@ -14,6 +14,9 @@
 //	JOI-3  What a founder has written down is final: whoever promised itself gets the same answer however often it asks.
 //	JOI-4  A promise ends only when its founder is seen, by a question asked after it was given, not to be founding any more, or to have lost its disk.
 //
+// A name among the addresses may stand for several; it is resolved anew before each look. For JOI-2 it counts as one address, so that who is
+// told nothing but one name must expect more than half of those behind it.
+//
 // How it is tested: the exchange as a random model of nodes that start, stop, lose their disks and miss messages (JOI-1..4); the identity file at
 // every crash point of the in-memory file system; fuzzing of the decoder.
 //

@@ -78,9 +78,10 @@ func (n *Node) look(ctx context.Context) error {
 // ask asks every address for its status. Nodes come once, whatever addresses they have, and this one is not among them.
 func (n *Node) ask(ctx context.Context) (others []seen, missing error) {
 	me, asked := n.Identity(), n.promisesNow()
-	answers, errs := make([]*seen, len(n.opts.Addrs)), make([]error, len(n.opts.Addrs))
+	addrs := n.opts.Resolve(ctx, n.opts.Addrs)
+	answers, errs := make([]*seen, len(addrs)), make([]error, len(addrs))
 	var wg sync.WaitGroup
-	for i, addr := range n.opts.Addrs {
+	for i, addr := range addrs {
 		wg.Go(func() {
 			soon, cancel := context.WithTimeout(ctx, askPatience)
 			defer cancel()
@@ -98,7 +99,7 @@ func (n *Node) ask(ctx context.Context) (others []seen, missing error) {
 	for i, a := range answers {
 		switch {
 		case a == nil:
-			missing = fmt.Errorf("%s does not answer: %w", n.opts.Addrs[i], errs[i])
+			missing = fmt.Errorf("%s does not answer: %w", addrs[i], errs[i])
 		case a.Directory == me.Directory, slices.ContainsFunc(others, func(o seen) bool { return o.Directory == a.Directory }):
 		default:
 			others = append(others, *a)

@@ -31,6 +31,13 @@ type Identity struct {
 	// Founding: Members are those that the store began with. Otherwise they are those it had when this node was admitted.
 	Founding bool     `json:"founding,omitempty"`
 	Members  []Member `json:"members,omitempty"`
+	// Known are addresses of peer ports at which the store was lately to be had, for a broker without a vote that comes back after all Members
+	// have gone.
+	Known []string `json:"known,omitempty"`
+	// EmptyDisk: the node has taken over the id of a lost disk, and has not told the controller so yet.
+	EmptyDisk bool `json:"empty_disk,omitempty"`
+	// Store is where the store is kept, if not in the brokers: an external etcd.
+	Store string `json:"store,omitempty"`
 	// Nodes are all that were there when the cluster was founded, voters or not.
 	Nodes []Member `json:"nodes,omitempty"`
 	// Listen is where it listened when it last started, as settings: a node that comes back needs no flag but its data directory.

@@ -23,6 +23,8 @@ type world struct {
 	*testing.T
 	expect int
 	addrs  []string
+	// name stands for all addresses where it is set, and is all that nodes are told.
+	name string
 
 	mu     sync.Mutex // guards what follows
 	rng    *rand.Rand
@@ -93,8 +95,12 @@ func (w *world) start(addr string) {
 	w.mu.Lock()
 	want, disk := w.wants[addr], w.disks[addr]
 	w.mu.Unlock()
+	told, resolve := w.addrs, func(_ context.Context, addrs []string) []string { return addrs }
+	if w.name != "" {
+		told, resolve = []string{w.name}, func(context.Context, []string) []string { return w.addrs }
+	}
 	n, err := Open(Options{
-		FS: disk, Dir: "/m", Peer: addr, Want: want, Addrs: w.addrs, Expect: w.expect, Call: w.call, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		FS: disk, Dir: "/m", Peer: addr, Want: want, Addrs: told, Resolve: resolve, Expect: w.expect, Call: w.call, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -261,6 +267,25 @@ func TestFoundingGivesTheIDsAskedFor(t *testing.T) {
 	})
 }
 
+// One name that stands for all, as that of a headless service, is as good as the list of them.
+func TestNodesFindEachOtherByOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, 3, 3)
+		w.name = "rafka.svc:9094"
+		for _, addr := range w.addrs {
+			w.start(addr)
+		}
+		w.settled()
+		first := w.nodes[w.addrs[0]].Identity()
+		for _, addr := range w.addrs {
+			if id := w.nodes[addr].Identity(); id.ClusterID != first.ClusterID || !id.Voter {
+				t.Errorf("%s is of %s, the first one of %s", addr, id.ClusterID, first.ClusterID)
+			}
+		}
+		w.stopAll()
+	})
+}
+
 // A founder whose disk is lost while others wait for it does not keep them waiting (JOI-4).
 func TestPromiseToALostFounderEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -361,4 +386,36 @@ func FuzzDecodeIdentity(f *testing.F) {
 			_ = fn(b)
 		}
 	})
+}
+
+// What changes after a node belongs is durable or has not happened: its vote, where others are, and that its empty disk was told (JOI-1).
+func TestWhatChangesLaterIsKept(t *testing.T) {
+	disk := vfs.NewMem()
+	open := func() *Node {
+		n, err := Open(Options{FS: disk, Dir: "/m", Peer: "a:1", Want: kafka.NoBroker, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	n := open()
+	if err := n.Belong(Admitted{ClusterID: "c", Node: 3, Voter: true, Founding: true, Members: []Member{{Node: 3, Peer: "a:1"}}, EmptyDisk: true}); err != nil {
+		t.Fatal(err)
+	}
+	if id := open().Identity(); !id.EmptyDisk || !id.Founding {
+		t.Fatalf("%+v", id)
+	}
+	for what, change := range map[string]func() error{
+		"vote":       func() error { return n.Seat(false, []Member{{Node: 1, Peer: "b:1"}}) },
+		"others":     func() error { return n.Know([]string{"b:1", "c:1"}) },
+		"empty disk": n.Registered,
+	} {
+		if err := change(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	id := open().Identity()
+	if id.EmptyDisk || id.Voter || id.Founding || len(id.Known) != 2 || len(id.Members) != 1 || id.Members[0].Node != 1 || id.Node != 3 || id.ClusterID != "c" {
+		t.Fatalf("%+v", id)
+	}
 }

@@ -56,6 +56,10 @@ type Admitted struct {
 	Voter     bool           `json:"voter"`
 	Founding  bool           `json:"founding"` // it is one of those the store begins with
 	Members   []Member       `json:"members"`
+	// EmptyDisk: the id was that of another directory, whose disk is lost.
+	EmptyDisk bool `json:"empty_disk,omitempty"`
+	// Store is where the store is kept if not in the brokers.
+	Store string `json:"store,omitempty"`
 }
 
 func encode(v any) []byte {

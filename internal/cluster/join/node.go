@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/rafka-io/rafka/internal/kafka"
@@ -31,6 +32,8 @@ type Options struct {
 	Listen map[string]string
 	// Call calls a method of the node at an address.
 	Call func(ctx context.Context, addr, method string, body []byte) ([]byte, error)
+	// Resolve puts all addresses of a name in its place, as those of a headless service; it is called before each look. [names stay as they are]
+	Resolve func(ctx context.Context, addrs []string) []string
 	// NewID draws ids. [kafka.NewUUID]
 	NewID func() kafka.UUID
 	// Logger [slog.Default()]
@@ -55,6 +58,9 @@ type Node struct {
 func Open(o Options) (*Node, error) {
 	if o.Voters <= 0 {
 		o.Voters = 3
+	}
+	if o.Resolve == nil {
+		o.Resolve = func(_ context.Context, addrs []string) []string { return addrs }
 	}
 	if o.NewID == nil {
 		o.NewID = kafka.NewUUID
@@ -106,12 +112,47 @@ func (n *Node) Belong(a Admitted) error {
 	return n.belongLocked(a, nil)
 }
 
+// Seat notes durably that this node of a cluster has a vote from now on, with the members of the store, or has it no more.
+func (n *Node) Seat(voter bool, members []Member) error {
+	return n.change(func(id *Identity) { id.Voter, id.Founding, id.Members = voter, false, members })
+}
+
+// Know notes durably at which addresses the store is lately to be had.
+func (n *Node) Know(addrs []string) error {
+	if slices.Equal(n.Identity().Known, addrs) {
+		return nil
+	}
+	return n.change(func(id *Identity) { id.Known = addrs })
+}
+
+// Registered notes durably that the controller knows what this node's disk has.
+func (n *Node) Registered() error {
+	if id := n.Identity(); !id.EmptyDisk {
+		return nil
+	}
+	return n.change(func(id *Identity) { id.EmptyDisk = false })
+}
+
+// change changes what the directory knows of itself, durably or not at all.
+func (n *Node) change(fn func(*Identity)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.id
+	fn(&n.id)
+	if err := n.saveLocked(); err != nil {
+		n.id = was
+		return err
+	}
+	return nil
+}
+
 func (n *Node) belongLocked(a Admitted, nodes []Member) error {
 	was := n.id
 	if was.Belongs() && (was.ClusterID != a.ClusterID || was.Node != a.Node) {
 		return errorf("this data directory is of node %d of cluster %s and cannot become node %d of %s: use another", was.Node, was.ClusterID, a.Node, a.ClusterID)
 	}
 	n.id.ClusterID, n.id.Node, n.id.Voter, n.id.Founding, n.id.Members, n.id.Nodes = a.ClusterID, a.Node, a.Voter, a.Founding, a.Members, nodes
+	n.id.EmptyDisk, n.id.Store = a.EmptyDisk, a.Store
 	if err := n.saveLocked(); err != nil {
 		n.id = was
 		return err

@@ -1,7 +1,7 @@
-// Package peer carries everything between brokers over one port: calls of ours, Kafka frames, and what etcd says to etcd.
+// Package peer carries everything between brokers over one port: calls of ours, Kafka frames, what etcd says to etcd, and streams of gossip.
 // app makes a Server and Peers; controller/loop, replica and txnmarker use Peers. It calls wire and kmsg, and knows no topic and no role.
 //
-// A Server tells the four protocols apart by the first bytes of a connection. Peers dials: one connection for calls, multiplexed, and one
+// A Server tells the five protocols apart by the first bytes of a connection. Peers dials: one connection for calls, multiplexed, and one
 // for Kafka requests, pipelined, to each broker, and as many Kafka connections of their own as fetchers ask for. The protocol of calls is
 // in docs/format/peer.md. Who connects is believed what it says: the peer port belongs into a network of brokers only.
 //

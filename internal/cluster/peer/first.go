@@ -14,7 +14,11 @@ const (
 	kafkaProtocol            // Kafka frames
 	raftProtocol             // HTTP/1: etcd to etcd
 	clientProtocol           // HTTP/2: gRPC of etcd's clients
+	gossipProtocol           // gossip, behind its magic
 )
+
+// GossipMagic are the first bytes of a stream of gossip. Who serves it gets what follows them.
+const GossipMagic = "RKG1"
 
 // firstSize is how many bytes tell the protocols apart.
 const firstSize = 4
@@ -33,6 +37,8 @@ func protocolOf(first []byte) (p protocol, ok bool) {
 		return callProtocol, true
 	case "GET ", "POST", "PUT ", "HEAD", "DELE":
 		return raftProtocol, true
+	case GossipMagic:
+		return gossipProtocol, true
 	case "PRI ":
 		return clientProtocol, true
 	}

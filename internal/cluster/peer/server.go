@@ -36,6 +36,8 @@ type ServerOptions struct {
 	Kafka func(ctx context.Context, c net.Conn)
 	// Raft and Client dial the sockets of the embedded etcd, for HTTP/1 and for HTTP/2. With an error the connection is closed. [refused]
 	Raft, Client func() (net.Conn, error)
+	// Gossip serves a stream of gossip, behind its magic, until it ends. Close closes c. [refused]
+	Gossip func(c net.Conn)
 	// ClusterID is the own cluster's; while it is "" any caller is accepted, else one of another cluster is refused. [unknown]
 	ClusterID func() string
 	// Node is the own id, which callers compare with whom they meant to reach: addresses are given to others at times. [NoBroker]
@@ -234,6 +236,9 @@ func (s *Server) serve(nc net.Conn) error {
 		return s.serveCalls(nc)
 	case p == kafkaProtocol && s.opts.Kafka != nil:
 		s.opts.Kafka(s.ctx, &Conn{Conn: nc, first: first})
+		return nil
+	case p == gossipProtocol && s.opts.Gossip != nil:
+		s.opts.Gossip(nc)
 		return nil
 	case p == raftProtocol && s.opts.Raft != nil:
 		return s.relay(nc, first, s.opts.Raft)

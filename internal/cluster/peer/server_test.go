@@ -59,7 +59,7 @@ func TestFirstBytesChooseTheProtocol(t *testing.T) {
 			}
 			note("kafka")(c)
 		},
-		Raft: etcd("raft"), Client: etcd("client"), Logger: log.logger(), Methods: map[string]Handler{},
+		Gossip: note("gossip"), Raft: etcd("raft"), Client: etcd("client"), Logger: log.logger(), Methods: map[string]Handler{},
 	})
 	for _, c := range []struct{ bytes, by string }{
 		{"\x00\x00\x00\x08frame...", "kafka"},
@@ -67,6 +67,7 @@ func TestFirstBytesChooseTheProtocol(t *testing.T) {
 		{"GET /raft/stream HTTP/1.1\r\n", "raft"},
 		{"POST /raft HTTP/1.1\r\n", "raft"},
 		{"PUT /x", "raft"},
+		{"RKG1what follows", "gossip"},
 		{"HEAD /x", "raft"},
 		{"DELETE /x", "raft"},
 		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "client"},
@@ -101,7 +102,7 @@ func TestFirstBytesChooseTheProtocol(t *testing.T) {
 					t.Errorf("%q, %s: answered with %q", c.bytes, name, answer)
 				}
 			default:
-				if b, _ := got.Load(c.by); b != c.bytes || string(answer) != "served by "+c.by {
+				if b, _ := got.Load(c.by); b != strings.TrimPrefix(c.bytes, GossipMagic) || string(answer) != "served by "+c.by {
 					t.Errorf("%q, %s: %s got %q and answered %q", c.bytes, name, c.by, b, answer)
 				}
 			}
@@ -114,7 +115,7 @@ func TestFirstBytesChooseTheProtocol(t *testing.T) {
 
 func TestWhatNobodyServesIsClosed(t *testing.T) {
 	_, addr := serve(t, ServerOptions{Raft: func() (net.Conn, error) { return nil, errors.New("no voter") }})
-	for _, first := range []string{"\x00\x00\x00\x08", "GET / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n"} {
+	for _, first := range []string{"\x00\x00\x00\x08", "GET / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n", GossipMagic} {
 		nc := rawDial(t, addr)
 		_, _ = nc.Write([]byte(first))
 		wantClosed(t, nc)

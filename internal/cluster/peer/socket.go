@@ -15,10 +15,12 @@ const (
 	writePiece = 1 << 20
 )
 
-// tune sets up a TCP connection: small writes leave at once, and a host that is gone is noticed though nobody speaks.
+// tune sets up a TCP connection: small writes leave at once, what was lost is sent again soon, and a host that is gone is noticed though nobody
+// speaks.
 func tune(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		_ = tcp.SetNoDelay(true)
+		hasten(tcp)
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -86,6 +87,8 @@ type Cluster struct {
 	etcd   *embedded // nil: a client
 	client *clientv3.Client
 	marker marker // what makes the directory count; not of a client
+	// external: others run the etcd, and the controller is elected by a key in it.
+	external bool
 
 	ctx    context.Context // ends when Close begins or the store has failed
 	cancel context.CancelFunc
@@ -98,6 +101,7 @@ type Cluster struct {
 	ready  chan struct{} // closed once the metadata is loaded
 	commit chan struct{} // holds one token while the committer has something to look at
 	shrink chan struct{} // the same for the compactor
+	gone   atomic.Bool   // others said that this node is no member any more
 	poke   chan struct{} // the same for a client that looks who leads
 
 	// The rest is guarded by feed.mu.

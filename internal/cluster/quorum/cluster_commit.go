@@ -200,9 +200,10 @@ func (c *Cluster) nextGroup() *group {
 		g := &group{base: c.head, at: c.at}
 		var list []*proposal
 		refused := map[*proposal]error{}
-		for bytes := 0; len(c.waiting) > 0 && len(list) < maxGroup; {
+		most, mostBytes := c.groupLimits()
+		for bytes := 0; len(c.waiting) > 0 && len(list) < most; {
 			p := c.waiting[0]
-			if len(list) > 0 && bytes+len(p.encoded) > MaxBatchBytes {
+			if len(list) > 0 && bytes+len(p.encoded) > mostBytes {
 				break
 			}
 			c.waiting = c.waiting[1:]
@@ -282,6 +283,9 @@ func (c *Cluster) write(g *group) {
 		err = c.until(c.ctx, func() bool { return c.at.mod >= mod })
 	case errors.Is(err, rpctypes.ErrNoSpace), errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyRequests), errors.Is(err, rpctypes.ErrTooManyOps):
 		err = fmt.Errorf("etcd refused the batch: %w", err)
+		if c.external {
+			err = fmt.Errorf("%w; start it with --max-request-bytes %d --max-txn-ops %d --quota-backend-bytes %d", err, maxRequest, maxOps, int64(backendQuota))
+		}
 		what = lost
 	default:
 		what, err = c.lookUp(f, g, err)

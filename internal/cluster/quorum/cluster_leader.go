@@ -17,7 +17,7 @@ func (c *Cluster) watchLeader() {
 	moved := false
 	for {
 		changed := server.LeaderChangedNotify()
-		if server.IsIDRemoved(uint64(server.MemberID())) {
+		if c.gone.Load() || server.IsIDRemoved(uint64(server.MemberID())) {
 			c.removed()
 			return
 		}

@@ -85,6 +85,8 @@ func (c *Cluster) free(taken map[kafka.BrokerID]bool) kafka.BrokerID {
 
 func idKey(id kafka.BrokerID) string { return keyIDs + strconv.Itoa(int(id)) }
 
+func barKey(id kafka.BrokerID) string { return keyBarred + strconv.Itoa(int(id)) }
+
 func parseID(s string) (kafka.BrokerID, error) {
 	id, err := strconv.ParseInt(s, 10, 32)
 	if err != nil || id < 0 {
@@ -115,4 +117,33 @@ func (c *Cluster) ReleaseID(ctx context.Context, id kafka.BrokerID) error {
 		return fmt.Errorf("release broker id %d: %w", id, err)
 	}
 	return nil
+}
+
+// Adopt gives a broker id, whoever owns it, to another data directory: the owner's disk is lost. The caller makes sure that the broker is
+// down. Called again it changes nothing.
+func (c *Cluster) Adopt(ctx context.Context, incarnation kafka.UUID, id kafka.BrokerID) error {
+	owner, err := c.Owner(ctx, id)
+	if err == nil && owner != incarnation {
+		err = c.ReleaseID(ctx, id)
+	}
+	if err == nil {
+		_, err = c.AssignID(ctx, incarnation, id)
+	}
+	return err
+}
+
+// Owner is the data directory that owns a broker id; zero: none.
+func (c *Cluster) Owner(ctx context.Context, id kafka.BrokerID) (owner kafka.UUID, err error) {
+	err = c.ask(ctx, func(ctx context.Context) error {
+		own, err := c.client.Get(ctx, idKey(id))
+		if err != nil || len(own.Kvs) == 0 {
+			return err
+		}
+		owner, err = kafka.ParseUUID(string(own.Kvs[0].Value))
+		if err != nil {
+			return fmt.Errorf("the owner of broker id %d: %w: %w", id, err, ErrDamaged)
+		}
+		return nil
+	})
+	return owner, err
 }

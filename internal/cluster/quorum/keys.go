@@ -12,21 +12,27 @@ import (
 // The keys in etcd. Values are frames (frame.go), but for the chunks of a snapshot, which are cut from one, and for those of brokers and
 // voters, which are text. Followers watch from keyHead to the end of keyBase, so nothing else may sort between them.
 //
+//	rafka/broker/bar/<id>        a broker that gets no vote by itself
 //	rafka/broker/dir/<uuid>      the broker id of a data directory
 //	rafka/broker/id/<id>         the data directory that owns a broker id
 //	rafka/chunk/<revision>-<nonce>/<n>   a piece of a snapshot
+//	rafka/cluster                the cluster's id; only in an etcd that others run
+//	rafka/controller             who decides, as long as its lease lasts; the same
 //	rafka/head                   the last revision; every commit compares it and writes it
 //	rafka/log/<revision>         one batch, 20 digits
 //	rafka/snap                   the snapshot that the log continues
 //	rafka/voter/<host:port>      the broker id of a member that has not told its name yet
 const (
-	keyDirs   = "rafka/broker/dir/"
-	keyIDs    = "rafka/broker/id/"
-	keyChunks = "rafka/chunk/"
-	keyHead   = "rafka/head"
-	keyLog    = "rafka/log/"
-	keyBase   = "rafka/snap"
-	keyVoters = "rafka/voter/"
+	keyBarred     = "rafka/broker/bar/"
+	keyDirs       = "rafka/broker/dir/"
+	keyIDs        = "rafka/broker/id/"
+	keyChunks     = "rafka/chunk/"
+	keyCluster    = "rafka/cluster"
+	keyController = "rafka/controller"
+	keyHead       = "rafka/head"
+	keyLog        = "rafka/log/"
+	keyBase       = "rafka/snap"
+	keyVoters     = "rafka/voter/"
 
 	keyLogEnd   = "rafka/log0" // '0' follows '/'
 	keyWatchEnd = keyBase + "\x00"

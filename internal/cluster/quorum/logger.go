@@ -79,6 +79,9 @@ func (b *bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		attrs = append(attrs, slog.Any(name, value))
 	}
 	b.to.LogAttrs(context.Background(), level, "etcd: "+e.Message, attrs...)
+	if e.Level >= zapcore.DPanicLevel {
+		b.to.Error("the metadata cannot be kept here, and this process ends with them; others take over. See above for the reason: is the disk full or broken? Mend it and start the broker again")
+	}
 	return nil
 }
 

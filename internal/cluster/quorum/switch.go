@@ -10,8 +10,9 @@ import (
 	"github.com/rafka-io/rafka/internal/metadata"
 )
 
-// Switch is a Store that begins as a Local and goes over to a Cluster while it is used: a node that was alone is joined by another.
-// Revisions go on, so followers see every batch once; the term is another one, so what was decided before fails with ErrStaleTerm.
+// Switch is a Store that goes over to another one while it is used: from a Local to a Cluster when a node that was alone is joined by another,
+// from a client to a voter when a broker gets a vote, and back when its vote is taken. Revisions go on, so followers see every batch once;
+// the term is another one, so what was decided before fails with ErrStaleTerm.
 type Switch struct {
 	telling sync.Mutex // held while watchers are told, so that they hear of changes in their order; before mu
 
@@ -32,6 +33,13 @@ type Switch struct {
 func NewSwitch(local *Local) *Switch {
 	s := &Switch{now: local, followers: map[*follower]struct{}{}, moved: make(chan struct{}), watchers: map[*watcher]struct{}{}}
 	s.unwatch = local.Watch(func(Leadership) { s.tell(local) })
+	return s
+}
+
+// NewSwitchOf returns a Store over a Cluster, which is its own from then on.
+func NewSwitchOf(c *Cluster) *Switch {
+	s := &Switch{now: c, followers: map[*follower]struct{}{}, moved: make(chan struct{}), watchers: map[*watcher]struct{}{}}
+	s.unwatch = c.Watch(func(Leadership) { s.tell(c) })
 	return s
 }
 
@@ -157,14 +165,14 @@ func (s *Switch) Load(ctx context.Context) (metadata.Snapshot, Revision, error) 
 	for {
 		now := s.store()
 		snapshot, r, err := now.Load(ctx)
-		if errors.Is(err, ErrClosed) && s.store() != now {
+		if err != nil && s.another(ctx, now, err) {
 			continue
 		}
 		return snapshot, r, err
 	}
 }
 
-// Follow implements Store. A Local that was closed has given all it has; the Cluster goes on after that.
+// Follow implements Store. A store that has ended has given all it has; the next one goes on after that.
 func (s *Switch) Follow(ctx context.Context, after Revision, fn func(Batch) error) error {
 	f := &follower{at: after}
 	s.mu.Lock()
@@ -189,8 +197,14 @@ func (s *Switch) Follow(ctx context.Context, after Revision, fn func(Batch) erro
 			s.mu.Unlock()
 			return nil
 		})
-		if !errors.Is(err, ErrClosed) || s.store() == now {
+		if !s.another(ctx, now, err) {
 			return err
+		}
+		// A voter that has just begun may have less than what was given already.
+		if c, ok := s.store().(*Cluster); ok {
+			if err := c.until(ctx, func() bool { return c.head >= at }); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrRemoved) {
+				return err
+			}
 		}
 	}
 }
@@ -323,6 +337,7 @@ func (s *Switch) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	now := s.now
+	s.notifyLocked()
 	s.mu.Unlock()
 	return now.Close()
 }

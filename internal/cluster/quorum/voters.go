@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -38,8 +39,22 @@ type VoterStatus struct {
 	Bytes   int64  // size of its database; 0: it did not answer
 }
 
+// Members lists voters and learners by broker id, and does not ask them how they are.
+func (c *Cluster) Members(ctx context.Context) ([]VoterStatus, error) { return c.members(ctx) }
+
+// RemoveMember removes a member by etcd's number of its membership. Nothing is done when there is no such member.
+func (c *Cluster) RemoveMember(ctx context.Context, id uint64) error {
+	if err := c.drop(ctx, id); err != nil {
+		return fmt.Errorf("remove member %x: %w", id, err)
+	}
+	return nil
+}
+
 // members lists all members and tells the broker of each.
 func (c *Cluster) members(ctx context.Context) ([]VoterStatus, error) {
+	if c.external {
+		return nil, ErrExternal
+	}
 	var list []*pb.Member
 	told := map[string]kafka.BrokerID{}
 	err := c.ask(ctx, func(ctx context.Context) error {
@@ -242,6 +257,13 @@ func (c *Cluster) Voters(ctx context.Context) ([]VoterStatus, error) {
 	return list, nil
 }
 
+// quiet are the options for asking somebody who may well be dead, which is no news for the log.
+func (c *Cluster) quiet() ClusterOptions {
+	o := c.opts
+	o.Logger = slog.New(slog.DiscardHandler)
+	return o
+}
+
 // examine asks one member how it is.
 func (c *Cluster) examine(ctx context.Context, v *VoterStatus) {
 	if c.etcd != nil && v.ID == uint64(c.etcd.Server.MemberID()) {
@@ -256,7 +278,7 @@ func (c *Cluster) examine(ctx context.Context, v *VoterStatus) {
 	if err != nil {
 		return
 	}
-	client, err := dialVoters(c.opts, u.Host)
+	client, err := dialVoters(c.quiet(), u.Host)
 	if err != nil {
 		return
 	}
