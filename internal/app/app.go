@@ -16,6 +16,7 @@ import (
 	"github.com/rafka-io/rafka/internal/broker/route"
 	"github.com/rafka-io/rafka/internal/cluster/join"
 	"github.com/rafka-io/rafka/internal/cluster/lanes"
+	"github.com/rafka-io/rafka/internal/cluster/mesh"
 	"github.com/rafka-io/rafka/internal/cluster/peer"
 	"github.com/rafka-io/rafka/internal/cluster/quorum"
 	"github.com/rafka-io/rafka/internal/controller"
@@ -55,7 +56,9 @@ type App struct {
 	member       *join.Node
 	voter        atomic.Pointer[quorum.Cluster] // the one of this node, once it has one
 	deciding     atomic.Pointer[loop.Loop]      // loop, for who may ask before there is one
-	growing      sync.Mutex                     // one at a time makes a cluster of a broker that was alone
+	mesh         atomic.Pointer[mesh.Mesh]      // nil: no gossip
+	seat         atomic.Pointer[quorum.Switch]  // the store, which goes over when this broker gets a vote or loses it; nil: none others reach
+	growing      sync.Mutex                     // one at a time makes a cluster of a broker that was alone, or a voter of it
 
 	running     context.Context // of what goes on in the background; stopRunning ends it
 	stopRunning context.CancelFunc
@@ -116,9 +119,16 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.member != nil {
+		if err := a.member.Registered(); err != nil {
+			return nil, err
+		}
+		a.keepSeats()
+	}
 	a.replicas.Start()
 	a.serve(bound)
 	a.ready.Store(true)
+	a.gossip(ctx)
 	if a.member != nil { // while everything still serves, so that clients find the new leaders at once
 		a.onStop("leaderships", func(ctx context.Context) error { a.handOver(ctx); return nil })
 	}
@@ -173,9 +183,13 @@ func (a *App) openBroker(context.Context) error {
 			t := set.Topic(img, topic)
 			return replica.TopicSettings(&t, expiry)
 		},
-		CleanerBackoff: set.CleanerBackoff, NoCleaner: !st.Bool("log.cleaner.enable"),
+		ThrottledRates: set.ThrottledRates, CleanerBackoff: set.CleanerBackoff, NoCleaner: !st.Bool("log.cleaner.enable"),
 		RetentionInterval: st.Duration("log.retention.check.interval.ms"), Logger: a.opts.Logger,
 	}
+	if !a.opts.Ephemeral && st.String("rafka.storage.engine") != "memlog" { // which has no files of logs to read
+		options.ScrubRate, options.ScrubInterval = st.Int("rafka.scrub.bytes.per.second"), st.Duration("rafka.scrub.interval.ms")
+	}
+	options.Useless = func(err error) { a.loop.Fail(err) }
 	a.replication(&options, st)
 	if a.replicas, err = replica.New(options); err != nil {
 		return err
@@ -194,7 +208,7 @@ func (a *App) openBroker(context.Context) error {
 		Publishers: []metadata.Publisher{a.replicas, a.groups, a.txns, a.shares},
 	}
 	if a.peers != nil {
-		deciding.Peers = a.peers
+		deciding.Peers, deciding.Loads = a.peers, a.loads
 	}
 	a.loop = loop.New(deciding)
 	a.deciding.Store(a.loop)
@@ -249,7 +263,8 @@ func (a *App) registration() controller.Registration {
 	}
 	r := controller.Registration{
 		Broker: n.Broker, ClusterID: id.ClusterID, Features: metadata.SupportedFeatures(),
-		Replaces: true, // the id belongs to this data directory, which this process holds the lock of
+		Replaces:  true, // the id belongs to this data directory, which this process holds the lock of
+		EmptyDisk: id.EmptyDisk,
 	}
 	if r.ClusterID == "" { // alone, and perhaps new
 		if r.ClusterID = n.ClusterID; r.ClusterID == "" {
@@ -265,6 +280,17 @@ func (a *App) handOver(ctx context.Context) {
 	defer cancel()
 	if err := a.loop.Stop(ctx); err != nil {
 		a.opts.Logger.Warn("stopping without having handed over everything that is led here", "err", err)
+		return
+	}
+	for id, b := range a.loop.Image().Brokers {
+		if id == a.node || b.Fenced {
+			continue
+		}
+		select {
+		case <-time.After(farewell):
+		case <-ctx.Done():
+		}
+		return
 	}
 }
 
@@ -282,7 +308,7 @@ func (a *App) listening() map[string]string {
 			settings[key] = at.String()
 		}
 	}
-	for _, key := range []string{"advertised.listeners", "rafka.peer.advertised.address", "listener.security.protocol.map", "controller.listener.names"} {
+	for _, key := range []string{"advertised.listeners", "rafka.peer.advertised.address", "rafka.metadata", "listener.security.protocol.map", "controller.listener.names"} {
 		if v, _, ok := st.Set(key); ok {
 			settings[key] = v
 		}

@@ -4,23 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/rafka-io/rafka/internal/cluster/join"
 	"github.com/rafka-io/rafka/internal/cluster/lanes"
+	"github.com/rafka-io/rafka/internal/cluster/mesh"
 	"github.com/rafka-io/rafka/internal/cluster/peer"
 	"github.com/rafka-io/rafka/internal/cluster/quorum"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
-
-// clusterPatience is how long a start waits for the metadata of a cluster: for a majority of its voters.
-const clusterPatience = 5 * time.Minute
 
 // openPeers serves the peer port, first with what a node says that looks for its cluster. Without a peer address there is none, and this broker
 // stays a cluster of one.
@@ -40,13 +35,7 @@ func (a *App) openPeers(_ context.Context) error {
 	}
 	st := a.opts.Static
 	a.peerAddr = advertisedPeer(st.String("rafka.peer.advertised.address"), a.peerListener.Addr(), st.List("rafka.join"))
-	want := kafka.NoBroker
-	if _, _, ok := st.Set("node.id"); ok {
-		want = a.node
-	}
-	if _, _, ok := st.Set("broker.id"); ok {
-		want = a.node
-	}
+	want := a.wantedID()
 	a.peers = peer.New(peer.Options{
 		Self: func() (kafka.BrokerID, string) {
 			id := a.member.Identity()
@@ -60,7 +49,7 @@ func (a *App) openPeers(_ context.Context) error {
 	var err error
 	a.member, err = join.Open(join.Options{
 		FS: vfs.OS(), Dir: a.metadataDir(), Peer: a.peerAddr, Want: want, ClusterID: st.String("rafka.cluster.id"), Addrs: st.List("rafka.join"),
-		Expect: int(st.Int("rafka.bootstrap.expect")), Voters: int(st.Int("rafka.metadata.voters")), Listen: a.listening(), Call: a.peers.CallAddr, Logger: a.opts.Logger,
+		Expect: int(st.Int("rafka.bootstrap.expect")), Voters: int(st.Int("rafka.metadata.voters")), Listen: a.listening(), Call: a.peers.CallAddr, Resolve: mesh.Resolve, Logger: a.opts.Logger,
 	})
 	if err != nil {
 		return err
@@ -69,10 +58,16 @@ func (a *App) openPeers(_ context.Context) error {
 	for name, fn := range a.member.Methods() {
 		methods[name] = func(ctx context.Context, _ peer.Caller, body []byte) ([]byte, error) { return fn(ctx, body) }
 	}
+	methods[methodVote] = a.serveVote
 	a.peerServer = peer.NewServer(peer.ServerOptions{
 		Methods: methods, More: a.method, Kafka: a.servePeer, Node: func() kafka.BrokerID { return a.member.Identity().Node }, ClusterID: func() string { return a.member.Identity().ClusterID },
 		Raft:   func() (net.Conn, error) { return a.etcdConn((*quorum.Cluster).RaftConn) },
 		Client: func() (net.Conn, error) { return a.etcdConn((*quorum.Cluster).ClientConn) },
+		Gossip: func(c net.Conn) {
+			if m := a.mesh.Load(); m != nil {
+				_ = m.Serve(c) // who gossips tries again
+			}
+		},
 		OnClosed: func(c peer.Caller) {
 			if l := a.deciding.Load(); l != nil {
 				l.OnClosed(c)
@@ -89,9 +84,23 @@ func (a *App) openPeers(_ context.Context) error {
 	return nil
 }
 
-// method finds a method of the controller, which is there once the node's cluster is known.
+// wantedID is the node id that the configuration asks for; NoBroker: any.
+func (a *App) wantedID() kafka.BrokerID {
+	st := a.opts.Static
+	for _, key := range []string{"node.id", "broker.id"} {
+		if _, _, ok := st.Set(key); ok {
+			return kafka.BrokerID(st.NodeID())
+		}
+	}
+	return kafka.NoBroker
+}
+
+// method finds a method of the controller or of the replicas, which are there once the node's cluster is known.
 func (a *App) method(name string) peer.Handler {
 	if l := a.deciding.Load(); l != nil {
+		if fn := a.replicas.Methods()[name]; fn != nil {
+			return func(ctx context.Context, _ peer.Caller, body []byte) ([]byte, error) { return fn(ctx, body) }
+		}
 		return l.Methods()[name]
 	}
 	return nil
@@ -134,110 +143,7 @@ func (a *App) peerAddrs(id kafka.BrokerID) []string {
 	return addrs
 }
 
-// openMetadata opens the store of metadata: this node's own, or that of its cluster, which it finds, joins or founds first.
-func (a *App) openMetadata(ctx context.Context) error {
-	if a.member == nil {
-		return a.openStore(ctx)
-	}
-	id := a.member.Identity()
-	if !id.Belongs() {
-		if len(a.opts.Static.List("rafka.join")) == 0 {
-			return a.openAlone(ctx)
-		}
-		if err := a.refuseSecondCluster(); err != nil {
-			return err
-		}
-		var err error
-		if id, err = a.member.Find(ctx); err != nil {
-			return err
-		}
-	}
-	a.node = id.Node
-	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
-	defer cancel()
-	c, err := a.openCluster(ctx, id)
-	if err != nil {
-		return fmt.Errorf("open the metadata of cluster %s: %w", id.ClusterID, err)
-	}
-	a.store = c
-	a.onStop("metadata store", func(context.Context) error { return c.Close() })
-	if err := c.Ready(ctx); err != nil {
-		return fmt.Errorf("the metadata of cluster %s is not to be had: a majority of %s must run: %w", id.ClusterID, addresses(id.Members), err)
-	}
-	if id.Founding && len(id.Members) == 1 { // it has nobody to have begun it
-		if err := c.Import(ctx, metadata.Snapshot{}, 0); err != nil && !errors.Is(err, quorum.ErrNotEmpty) {
-			return fmt.Errorf("begin the metadata of cluster %s: %w", id.ClusterID, err)
-		}
-	}
-	if id.Founding { // so that nobody who joins later gets one of these ids
-		for _, m := range id.Nodes {
-			if _, err := c.AssignID(ctx, m.Directory, m.Node); err != nil {
-				return fmt.Errorf("note the founding nodes: %w", err)
-			}
-		}
-	}
-	a.admitting(c)
-	return nil
-}
-
-// refuseSecondCluster keeps data of one cluster from being brought into another.
-func (a *App) refuseSecondCluster() error {
-	path := filepath.Join(a.metadataDir(), "metadata", "metadata.log")
-	_, err := vfs.OS().Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("the data directory has a cluster of its own (%s): start it without --join and let the others join it, or join with an empty directory", path)
-}
-
-// openAlone opens the store of a cluster of one that others may join.
-func (a *App) openAlone(ctx context.Context) error {
-	local, err := quorum.Open(quorum.Options{Node: a.node, FS: vfs.OS(), Dir: filepath.Join(a.metadataDir(), "metadata")})
-	if err != nil {
-		return err
-	}
-	s := quorum.NewSwitch(local)
-	a.store = s
-	a.onStop("metadata store", func(context.Context) error { return s.Close() })
-	a.member.Serve(func(ctx context.Context, asks join.Admission) (join.Admitted, error) {
-		if err := a.grow(ctx, s); err != nil {
-			return join.Admitted{}, kafka.Errorf(kafka.BrokerNotAvailable, "this broker could not become a cluster: %w", err)
-		}
-		return a.admit(ctx, a.voter.Load(), asks)
-	})
-	return nil
-}
-
-// etcdDir is where the voter of this node keeps its files.
-func (a *App) etcdDir() string { return filepath.Join(a.metadataDir(), "metadata", "etcd") }
-
-func (a *App) clusterOptions() quorum.ClusterOptions {
-	return quorum.ClusterOptions{Dir: a.etcdDir(), Node: a.node, PeerURL: peerURL(a.peerAddr), Logger: a.opts.Logger}
-}
-
-// openCluster opens the store of the cluster that this node belongs to.
-func (a *App) openCluster(ctx context.Context, id join.Identity) (c *quorum.Cluster, err error) {
-	o := a.clusterOptions()
-	switch {
-	case !id.Voter:
-		return quorum.Connect(ctx, o, a.voters)
-	case quorum.Exists(o.Dir):
-		c, err = quorum.Restart(ctx, o)
-	case id.Founding:
-		c, err = quorum.StartNew(ctx, o, id.ClusterID, quorumMembers(id.Members))
-	default:
-		c, err = quorum.StartJoining(ctx, o, quorumMembers(id.Members))
-	}
-	if err == nil {
-		a.voter.Store(c)
-	}
-	return c, err
-}
-
-// voters are addresses at which the metadata's store can be reached: those that were known when this node joined, and every broker's, of which
+// voters are addresses at which the metadata's store can be reached: those that were known when this node joined or ran last, and every broker's, of which
 // those that have no voter close the connection.
 func (a *App) voters() []string {
 	var addrs []string
@@ -249,8 +155,12 @@ func (a *App) voters() []string {
 		}
 		addrs = append(addrs, addr)
 	}
-	for _, m := range a.member.Identity().Members {
+	id := a.member.Identity()
+	for _, m := range id.Members {
 		add(m.Peer)
+	}
+	for _, addr := range id.Known {
+		add(addr)
 	}
 	if l := a.deciding.Load(); l != nil {
 		for _, b := range l.Image().Brokers {
@@ -258,6 +168,9 @@ func (a *App) voters() []string {
 				add(b.Peers[0])
 			}
 		}
+	}
+	for _, addr := range a.opts.Static.List("rafka.join") {
+		add(addr)
 	}
 	return addrs
 }

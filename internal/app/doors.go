@@ -72,7 +72,7 @@ func (a *App) bind(ctx context.Context) (b bound, err error) {
 func (a *App) serve(b bound) {
 	st := a.opts.Static
 	a.kafka = kafkasrv.New(a.broker, kafkasrv.Options{
-		NodeID: a.node, MaxFrame: int(st.Int("socket.request.max.bytes")), FrameBytes: st.RequestBytes(),
+		NodeID: a.node, Load: a.load, MaxFrame: int(st.Int("socket.request.max.bytes")), FrameBytes: st.RequestBytes(),
 		IdleTimeout: st.Duration("connections.max.idle.ms"), FetchSessions: sessions(int(st.Int("max.incremental.fetch.session.cache.slots"))), Log: a.opts.Logger,
 	})
 	a.onStop("kafka door", func(context.Context) error { return a.kafka.Close() })

@@ -17,7 +17,7 @@ func openEngine(o Options) (storage.Engine, error) {
 		return memlog.Open(memlog.Options{Dir: st.LogDirs()[0], FS: vfs.OS()})
 	}
 	return seglog.Open(vfs.OS(), st.LogDirs(), seglog.Options{
-		Buffered: st.String("rafka.log.io") == "buffered", HotBytes: st.Int("rafka.log.hot.bytes"),
+		Buffered: st.String("rafka.log.io") == "buffered", TrustDisk: !st.Bool("rafka.log.verify.reads"), HotBytes: st.Int("rafka.log.hot.bytes"),
 		JournalBytes: st.Int("rafka.log.journal.bytes"), Logger: o.Logger,
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/partition"
 	"github.com/rafka-io/rafka/internal/replica"
+	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/txnmarker"
 )
 
@@ -46,6 +47,14 @@ func (a *App) replication(o *replica.Options, st *config.Static) {
 		return
 	}
 	o.Peers = leaders{a.peers}
+	o.Call = a.peers.Call
+	o.Failed = func(ctx context.Context, logs []storage.ID) error {
+		list := make([]controller.FailedReplica, len(logs))
+		for i, id := range logs {
+			list[i] = controller.FailedReplica{TopicID: id.TopicID, Partition: id.Partition}
+		}
+		return a.loop.FailReplicas(ctx, list)
+	}
 	o.FetchMaxWait = st.Duration("replica.fetch.wait.max.ms")
 	o.FetchMaxBytes, o.FetchPartitionBytes = int(st.Int("replica.fetch.response.max.bytes")), int(st.Int("replica.fetch.max.bytes"))
 	o.MaxLag = st.Duration("replica.lag.time.max.ms")
@@ -105,3 +114,8 @@ func (a *App) elsewhere(states route.States) {
 
 // handOverPatience is how much of the time for a stop goes to handing over what is led here.
 const handOverPatience = 5 * time.Second
+
+// farewell is how long the doors stay open after everything was handed over, so that clients which come late, because they wait between two tries (a
+// quarter of a second, by default), are told who leads now. A client that finds the door closed asks for metadata, and some do that every five
+// seconds at most.
+const farewell = 500 * time.Millisecond

@@ -17,10 +17,7 @@ type voters struct {
 
 // cluster is the store over etcd; nil while this broker is a cluster of one.
 func (v voters) cluster() *quorum.Cluster {
-	if c, ok := v.a.store.(*quorum.Cluster); ok {
-		return c
-	}
-	return v.a.voter.Load()
+	return v.a.seat.Load().Cluster()
 }
 
 // Describe implements broker.Quorum.
@@ -34,6 +31,19 @@ func (v voters) Describe(ctx context.Context) (broker.QuorumState, error) {
 	c := v.cluster()
 	if c == nil {
 		s.Voters = append(s.Voters, node(v.a.node, upto))
+		return s, nil
+	}
+	if c.IsExternal() { // the etcd votes; of the brokers one decides
+		for _, id := range slices.Sorted(maps.Keys(img.Brokers)) {
+			switch {
+			case id == img.Controller:
+				s.Voters = append(s.Voters, node(id, upto))
+			case img.Brokers[id].Fenced:
+				s.Observers = append(s.Observers, node(id, -1))
+			default:
+				s.Observers = append(s.Observers, node(id, upto))
+			}
+		}
 		return s, nil
 	}
 	list, err := c.Voters(ctx)
@@ -65,7 +75,7 @@ func (v voters) Describe(ctx context.Context) (broker.QuorumState, error) {
 	return s, nil
 }
 
-// AddVoter implements broker.Quorum. A broker becomes a voter when it joins; one that runs without a vote cannot be given one.
+// AddVoter implements broker.Quorum.
 func (v voters) AddVoter(ctx context.Context, n broker.NewVoter) error {
 	s, err := v.Describe(ctx)
 	if err != nil {
@@ -74,21 +84,61 @@ func (v voters) AddVoter(ctx context.Context, n broker.NewVoter) error {
 	if slices.ContainsFunc(s.Voters, func(m broker.QuorumNode) bool { return m.ID == n.ID }) {
 		return kafka.Errorf(kafka.DuplicateVoter, "broker %d votes already", n.ID)
 	}
-	return kafka.Errorf(kafka.InvalidRequest, "a broker votes from the time it joins, while there are fewer voters than rafka.metadata.voters: remove a voter, then start a new broker with --join")
+	b := v.a.image().Brokers[n.ID]
+	c := v.cluster()
+	switch {
+	case c != nil && c.IsExternal():
+		return kafka.Errorf(kafka.InvalidRequest, "%w", quorum.ErrExternal)
+	case c == nil:
+		return kafka.Errorf(kafka.InvalidRequest, "this broker is a cluster of one: start others with --join, they vote by themselves")
+	case b == nil || b.Fenced || len(b.Peers) == 0:
+		return kafka.Errorf(kafka.InvalidRequest, "broker %d does not run: a vote is given to a running broker, start it with --join first", n.ID)
+	}
+	if want := int(v.a.opts.Static.Int("rafka.metadata.voters")); len(s.Voters) >= want {
+		return kafka.Errorf(kafka.InvalidRequest, "there are %d voters already, and rafka.metadata.voters is %d: remove one first", len(s.Voters), want)
+	}
+	err = c.Bar(ctx, n.ID, false)
+	var all []quorum.Member
+	if err == nil {
+		all, err = c.AddVoter(ctx, quorum.Member{Node: n.ID, PeerURL: peerURL(b.Peers[0])})
+	}
+	if err == nil {
+		err = v.a.begin(ctx, n.ID, all)
+	}
+	if err == nil {
+		err = c.Promote(ctx, n.ID)
+	}
+	if err != nil {
+		return kafka.Errorf(kafka.RequestTimedOut, "broker %d does not vote yet, and the controller goes on trying: %w", n.ID, err)
+	}
+	return nil
 }
 
-// RemoveVoter implements broker.Quorum.
+// RemoveVoter implements broker.Quorum. The broker gets no vote by itself any more; AddVoter gives it one.
 func (v voters) RemoveVoter(ctx context.Context, id kafka.BrokerID, _ kafka.UUID) error {
 	s, err := v.Describe(ctx)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(append(s.Voters, s.Observers...), func(m broker.QuorumNode) bool { return m.ID == id }) {
+	c := v.cluster()
+	if c == nil {
+		return kafka.Errorf(kafka.InvalidRequest, "the last voter cannot be removed")
+	}
+	if c.IsExternal() {
+		return kafka.Errorf(kafka.InvalidRequest, "%w", quorum.ErrExternal)
+	}
+	list, err := c.Members(ctx)
+	if err != nil {
+		return kafka.Errorf(kafka.BrokerNotAvailable, "the voters are not to be had: %w", err)
+	}
+	if !slices.ContainsFunc(list, func(m quorum.VoterStatus) bool { return m.Node == id }) {
 		return kafka.Errorf(kafka.VoterNotFound, "broker %d does not vote", id)
 	}
-	c := v.cluster()
-	if c == nil || len(s.Voters) < 2 {
+	if slices.ContainsFunc(s.Voters, func(m broker.QuorumNode) bool { return m.ID == id }) && len(s.Voters) < 2 {
 		return kafka.Errorf(kafka.InvalidRequest, "the last voter cannot be removed")
+	}
+	if err := c.Bar(ctx, id, true); err != nil {
+		return kafka.Errorf(kafka.RequestTimedOut, "the voter could not be removed: %w", err)
 	}
 	if err := c.RemoveVoter(ctx, id); err != nil {
 		return kafka.Errorf(kafka.RequestTimedOut, "the voter could not be removed: %w", err)

@@ -1,9 +1,13 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"time"
 
+	"github.com/rafka-io/rafka/internal/controller"
+	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/replica"
 	"github.com/rafka-io/rafka/internal/server/httpsrv"
 )
 
@@ -17,12 +21,15 @@ func (a *App) sources() httpsrv.Sources {
 			}
 			return nil
 		},
-		Unhealthy: a.unhealthy,
+		Unhealthy: a.unhealthy, Compare: a.compare,
 	}
 }
 
 // notes are the last decisions of the coordinators of this node.
 func (a *App) notes(kind, about string) []httpsrv.Note {
+	if kind == httpsrv.NotesOfCluster {
+		return a.upkeepNotes(about)
+	}
 	of := a.groups.Notes
 	if kind == httpsrv.NotesOfTransactions {
 		of = a.txns.Notes
@@ -30,6 +37,41 @@ func (a *App) notes(kind, about string) []httpsrv.Note {
 	var list []httpsrv.Note
 	for _, n := range of(about) {
 		list = append(list, httpsrv.Note{At: n.At, About: n.About, Text: n.Text})
+	}
+	return list
+}
+
+// upkeepNotes are what the controller did by itself lately (about: done), or what it would do next (about: next).
+func (a *App) upkeepNotes(about string) (list []httpsrv.Note) {
+	ctx, cancel := context.WithTimeout(context.Background(), upkeepPatience)
+	defer cancel()
+	x, err := a.loop.Explain(ctx)
+	if err != nil {
+		return nil
+	}
+	if about == httpsrv.UpkeepNext {
+		for _, text := range x.Next {
+			list = append(list, httpsrv.Note{At: time.Now(), About: about, Text: text})
+		}
+		return list
+	}
+	for _, d := range x.Past {
+		list = append(list, httpsrv.Note{At: d.At, About: about, Text: d.Text})
+	}
+	return list
+}
+
+// upkeepPatience is how long the controller may take to tell.
+const upkeepPatience = 2 * time.Second
+
+// mostLoads is of how many partitions this node tells the controller what they have to do.
+const mostLoads = 200
+
+// loads are the busiest partitions that this node leads.
+func (a *App) loads() []controller.Load {
+	var list []controller.Load
+	for _, x := range a.replicas.Loads(mostLoads) {
+		list = append(list, controller.Load(x))
 	}
 	return list
 }
@@ -73,4 +115,16 @@ func (a *App) unhealthy() []string {
 		}
 	}
 	return why
+}
+
+// compare compares the replicas of a partition from an offset on.
+func (a *App) compare(ctx context.Context, topic string, partition int32, from int64, thorough bool) (replica.Compared, error) {
+	t := a.loop.Image().Topics.ByName(topic)
+	if t == nil || partition < 0 || int(partition) >= len(t.Partitions) {
+		return replica.Compared{}, kafka.Errorf(kafka.UnknownTopicOrPartition, "there is no partition %d of topic %q", partition, topic)
+	}
+	p := &t.Partitions[partition]
+	return a.replicas.Compare(ctx, replica.Comparison{
+		Topic: t.ID, Partition: partition, Leader: p.Leader, Replicas: p.Replicas, ISR: p.ISR, From: kafka.Offset(from), Thorough: thorough,
+	}), nil
 }

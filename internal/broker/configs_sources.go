@@ -9,6 +9,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/replica"
 )
 
 // Settings finds the values in force on this node: what was set for a resource, then for this broker, then for all brokers, then what
@@ -36,6 +37,19 @@ func (s Settings) CleanerBackoff(img *metadata.Image) time.Duration {
 		ms = 15_000
 	}
 	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
+// ThrottledRates are leader. and follower.replication.throttled.rate of this node as of an image, in bytes a second.
+func (s Settings) ThrottledRates(img *metadata.Image) (leader, follower int64) {
+	node := metadata.Resource{Type: metadata.ResourceBroker, Name: strconv.Itoa(int(s.Node))}
+	rate := func(name string) int64 {
+		n, err := strconv.ParseInt(s.Value(img, node, name), 10, 64)
+		if err != nil { // values are checked when they are set
+			return replica.Unthrottled
+		}
+		return n
+	}
+	return rate("leader.replication.throttled.rate"), rate("follower.replication.throttled.rate")
 }
 
 // Value is the value in force of a setting of a resource; "" also for null, for a secret and for what is not in the table.

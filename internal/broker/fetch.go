@@ -27,6 +27,9 @@ type FetchRequest struct {
 	Rack         string // of a consumer; a replica there may be named to it (KIP-392)
 	AnyReplica   bool   // the consumer may be served by a replica that does not lead
 	Partitions   []FetchPartition
+	// Following is what a follower fetches again and again; nil: Partitions is all it asks for. With it the results are of those of which there is news
+	// (following.go), and Wait sets Partitions to them.
+	Following *Following
 }
 
 // FetchPartition: by topic id if Topic is empty.
@@ -74,6 +77,9 @@ const maxFetchWait = time.Minute
 //
 // Per partition: UnknownTopicOrPartition, UnknownTopicID and the errors of partition.Read.
 func (b *Broker) Fetch(s *Session, req *FetchRequest) Await[[]FetchResult] {
+	if req.Following != nil {
+		return &followAwait{b: b, req: req, refused: b.mayFollow(s, req.ReplicaID, req.ReplicaEpoch)}
+	}
 	a := b.fetches.Get().(*fetchAwait)
 	a.req, a.room = req, &b.room
 	if req.ReplicaID >= 0 {

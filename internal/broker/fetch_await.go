@@ -84,10 +84,17 @@ func (a *fetchAwait) read(results []FetchResult) (enough bool) {
 				CurrentEpoch: at.LeaderEpoch, FetchedEpoch: at.LastFetchedEpoch, Isolation: a.req.Isolation,
 				Replica: max(a.req.ReplicaID, kafka.NoBroker), ReplicaEpoch: a.req.ReplicaEpoch, FromFollower: a.req.AnyReplica,
 			}
+			throttled := a.req.ReplicaID >= 0 && isThrottled(slot.p, a.req.ReplicaID)
+			if throttled && a.b.opts.Replicas.LeaderThrottle().Wait(a.b.opts.Now()) > 0 {
+				ask.MaxBytes, ask.AtLeastOne = 0, false
+			}
 			if preferred = closest.to(slot.p); preferred != kafka.NoBroker {
 				ask.MaxBytes, ask.AtLeastOne = 0, false // only whether the offset is one that can be read
 			}
 			slot.read, err = slot.p.Read(ask)
+			if throttled && slot.read.Records != nil {
+				a.b.opts.Replicas.LeaderThrottle().Spend(a.b.opts.Now(), slot.read.Records.Len())
+			}
 		}
 		*r = FetchResult{
 			Err: err, HighWatermark: slot.read.HighWatermark, LastStable: slot.read.LastStable, LogStart: slot.read.LogStart,

@@ -21,6 +21,8 @@ type world struct {
 	engine   *partitiontest.Engine
 	replicas *replica.Manager
 	img      *metadata.Image
+	settings *partition.Settings // of all topics
+	rate     int64               // leader.replication.throttled.rate
 	*Broker
 }
 
@@ -32,10 +34,12 @@ func newWorld(t testing.TB) *world {
 }
 
 func newWorldOver(t testing.TB, engine storage.Engine) *world {
-	w := &world{TB: t, img: metadata.Empty()}
+	w := &world{TB: t, img: metadata.Empty(), rate: replica.Unthrottled}
 	settings := &partition.Settings{MinISR: 1, Delete: true, RetentionTime: -1, RetentionBytes: -1, ProducerExpiry: time.Hour}
+	w.settings = settings
 	m, err := replica.New(replica.Options{
-		NodeID: 1, Engine: engine, Logger: slog.New(slog.DiscardHandler),
+		ThrottledRates: func(*metadata.Image) (leader, follower int64) { return w.rate, replica.Unthrottled },
+		NodeID:         1, Engine: engine, Logger: slog.New(slog.DiscardHandler),
 		Settings: func(*metadata.Image, string) *partition.Settings { return settings },
 	})
 	if err != nil {

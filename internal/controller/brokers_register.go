@@ -38,6 +38,9 @@ func RegisterBroker(env *Env, img *metadata.Image, r Registration) ([]metadata.R
 	}
 	b, was := r.Broker, img.Brokers[r.Broker.ID]
 	b.Epoch, b.Fenced, b.ShuttingDown, b.Draining = int64(img.Offset)+1, true, false, false
+	if b.Features = nil; img.Features[metadata.FeatureVersion] >= metadata.LevelBrokerFeatures {
+		b.Features = maps.Clone(r.Features) // brokers of before could not read the record
+	}
 	c := newChanges(env, img)
 	if was == nil {
 		c.broker(b)

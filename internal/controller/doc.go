@@ -6,7 +6,7 @@
 //
 //	CTL-1  Pure: same image, request, time and ids give the same records.
 //	CTL-2  Every leader is in the ISR, or the record says unclean: then the leader alone is in the ISR.
-//	CTL-3  The leader epoch rises by one at each leader change; the partition epoch at each ISR or replica change.
+//	CTL-3  The leader epoch rises by one at each leader change and when a replica is taken away; the partition epoch at each ISR or replica change.
 //	CTL-4  A fenced or shutting-down broker leads nothing new.
 //	CTL-5  A topic id is never reused.
 //	CTL-6  One answer's records are committed all or none.
@@ -29,6 +29,6 @@
 //
 // Files: env.go (what decisions depend on), one file per decision (topics_create.go, topics_delete.go, partitions_add.go, configs_alter.go,
 // producer_ids.go, bootstrap.go, claim.go, features_update.go, brokers_register.go, brokers_fence.go, brokers_leave.go, isr_alter.go,
-// leaders_elect.go, reassign.go, upkeep.go with upkeep_replicas.go and upkeep_leaders.go); settle.go (the rule of partitions), changes.go
+// leaders_elect.go, reassign.go, upkeep.go with upkeep_replicas.go, upkeep_leaders.go, upkeep_load.go and balance.go); settle.go (the rule of partitions), changes.go
 // (what a decision has changed so far), names.go, placement.go, settings.go (the rules they share).
 package controller

@@ -24,6 +24,8 @@ type Env struct {
 	MinISR func(img *metadata.Image, topic string) int
 	// Unclean is unclean.leader.election.enable of a topic; nil: false.
 	Unclean func(img *metadata.Image, topic string) bool
+	// Loads are the busiest partitions, each once; nil: nobody knows. Upkeep spreads them.
+	Loads []Load
 	// Supports is the highest level of a feature that a broker has said it understands; known is false while it has said nothing. nil:
 	// whoever is registered understands what this node does.
 	Supports func(id kafka.BrokerID, feature string) (level int16, known bool)

@@ -73,12 +73,20 @@ func checkFeature(env *Env, img *metadata.Image, u FeatureUpdate) error {
 		return nil
 	}
 	for _, id := range slices.Sorted(maps.Keys(img.Brokers)) {
+		said := img.Brokers[id].Features
 		if img.Brokers[id].Fenced {
+			if said != nil && said[u.Name] < u.Level {
+				return refuse("Broker %d, which is down, knew it up to level %d; start a newer release there, or decommission it.", id, said[u.Name])
+			}
 			continue // it is asked when it comes back
 		}
-		switch level, known := env.Supports(id, u.Name); {
+		level, known := env.Supports(id, u.Name)
+		if !known && said != nil {
+			level, known = said[u.Name], true
+		}
+		switch {
 		case !known:
-			return refuse("Broker %d has not said yet which levels it knows; try again in a moment.", id)
+			return refuse("Broker %d has not said which levels it knows: it is of a release that does not say it, or the controller has just begun. Start a newer release there, or try again in a moment.", id)
 		case level < u.Level:
 			return refuse("Broker %d knows it up to level %d; start a newer release there first.", id, level)
 		}

@@ -132,7 +132,8 @@ func (w *world) checkChange(before *metadata.Image, r *metadata.PartitionChangeR
 	if is.PartitionEpoch != was.PartitionEpoch+1 { // CTL-3
 		w.fail("the partition epoch of %s", name)
 	}
-	if changed := is.Leader != was.Leader; changed != (is.LeaderEpoch == was.LeaderEpoch+1) || !changed && is.LeaderEpoch != was.LeaderEpoch {
+	taken := slices.ContainsFunc(was.Replicas, func(id kafka.BrokerID) bool { return !slices.Contains(is.Replicas, id) })
+	if changed := is.Leader != was.Leader || taken; changed != (is.LeaderEpoch == was.LeaderEpoch+1) || !changed && is.LeaderEpoch != was.LeaderEpoch {
 		w.fail("the leader epoch of %s", name)
 	}
 	if is.Leader != was.Leader && is.Leader != kafka.NoBroker {

@@ -95,7 +95,7 @@ func TestReassignmentTakesAwayWhatItHasReplaced(t *testing.T) {
 		},
 		"the leader stays": {
 			{ids{3, 1}, nil, metadata.Partition{Replicas: ids{3, 1, 2}, ISR: ids{1, 2}, Leader: 1, Adding: ids{3}, Removing: ids{2}, LeaderEpoch: 3, PartitionEpoch: 6}},
-			{nil, ids{1, 2, 3}, metadata.Partition{Replicas: ids{3, 1}, ISR: ids{3, 1}, Leader: 1, LeaderEpoch: 3, PartitionEpoch: 7}},
+			{nil, ids{1, 2, 3}, metadata.Partition{Replicas: ids{3, 1}, ISR: ids{3, 1}, Leader: 1, LeaderEpoch: 4, PartitionEpoch: 7}},
 		},
 		"another order": {
 			{ids{2, 1}, nil, metadata.Partition{Replicas: ids{2, 1}, ISR: ids{1, 2}, Leader: 1, LeaderEpoch: 3, PartitionEpoch: 6}},
@@ -109,13 +109,13 @@ func TestReassignmentTakesAwayWhatItHasReplaced(t *testing.T) {
 		},
 		"cancelled": {
 			{ids{3, 1}, nil, metadata.Partition{Replicas: ids{3, 1, 2}, ISR: ids{1, 2}, Leader: 1, Adding: ids{3}, Removing: ids{2}, LeaderEpoch: 3, PartitionEpoch: 6}},
-			{nil, nil, metadata.Partition{Replicas: ids{1, 2}, ISR: ids{1, 2}, Leader: 1, LeaderEpoch: 3, PartitionEpoch: 7}},
+			{nil, nil, metadata.Partition{Replicas: ids{1, 2}, ISR: ids{1, 2}, Leader: 1, LeaderEpoch: 4, PartitionEpoch: 7}},
 		},
 		"turned elsewhere": {
 			{ids{3, 4}, nil, metadata.Partition{Replicas: ids{3, 4, 1, 2}, ISR: ids{1, 2}, Leader: 1, Adding: ids{3, 4}, Removing: ids{1, 2}, LeaderEpoch: 3, PartitionEpoch: 6}},
 			{nil, ids{1, 2, 3}, metadata.Partition{Replicas: ids{3, 4, 1, 2}, ISR: ids{3, 1, 2}, Leader: 1, Adding: ids{3, 4}, Removing: ids{1, 2}, LeaderEpoch: 3, PartitionEpoch: 7}},
-			{ids{4, 1}, nil, metadata.Partition{Replicas: ids{4, 1, 2}, ISR: ids{1, 2}, Leader: 1, Adding: ids{4}, Removing: ids{2}, LeaderEpoch: 3, PartitionEpoch: 8}},
-			{nil, nil, metadata.Partition{Replicas: ids{1, 2}, ISR: ids{1, 2}, Leader: 1, LeaderEpoch: 3, PartitionEpoch: 9}},
+			{ids{4, 1}, nil, metadata.Partition{Replicas: ids{4, 1, 2}, ISR: ids{1, 2}, Leader: 1, Adding: ids{4}, Removing: ids{2}, LeaderEpoch: 4, PartitionEpoch: 8}},
+			{nil, nil, metadata.Partition{Replicas: ids{1, 2}, ISR: ids{1, 2}, Leader: 1, LeaderEpoch: 5, PartitionEpoch: 9}},
 		},
 	} {
 		env, img := testEnv(), topic(t, five(t), "t", start)
@@ -144,6 +144,22 @@ func TestReassignmentTakesAwayWhatItHasReplaced(t *testing.T) {
 	}
 }
 
+// Whoever is taken away may hear of it late. What it asks for until then is of an epoch that is over, so a leader does not take it for what the replica
+// has that is given back to it, which begins with an empty log (CTL-3).
+func TestAReplicaThatIsGivenBackIsOfAnotherEpoch(t *testing.T) {
+	env, tp := testEnv(), kafka.TopicPartition{Topic: "t"}
+	img := topic(t, five(t), "t", metadata.Partition{Replicas: ids{1, 2, 3}, ISR: ids{1, 2, 3}, Leader: 1, LeaderEpoch: 3, PartitionEpoch: 5})
+	for _, to := range []ids{{1, 2}, {1, 2, 3}} {
+		records, errs := controller.AlterReassignments(env, img, []controller.Reassignment{{TopicPartition: tp, Replicas: to}}, true)
+		if errs[0] != nil {
+			t.Fatal(errs)
+		}
+		img = fold(t, img, records)
+	}
+	wantState(t, "taken and given back", state(img, "t"), metadata.Partition{
+		Replicas: ids{1, 2, 3}, ISR: ids{1, 2}, Leader: 1, Adding: ids{3}, LeaderEpoch: 4, PartitionEpoch: 7})
+}
+
 // A replica that is not alive ends no reassignment: what would be taken away may be the only good one.
 func TestReassignmentDoesNotEndWithTheDead(t *testing.T) {
 	img := topic(t, five(t), "t", metadata.Partition{Replicas: ids{1, 2}, ISR: ids{1}, Leader: 1, ELR: ids{2}, LeaderEpoch: 3, PartitionEpoch: 5})
@@ -157,7 +173,7 @@ func TestReassignmentDoesNotEndWithTheDead(t *testing.T) {
 	img = fold(t, img, controller.FenceBroker(env, img, 1))
 	wantState(t, "ends with the living", state(img, "t"), metadata.Partition{Replicas: ids{2, 1}, ISR: ids{2}, Leader: 2, ELR: ids{1}, Removing: ids{1}, LeaderEpoch: 4, PartitionEpoch: 7})
 	records, _ = controller.Upkeep(env, img, 1)
-	wantState(t, "and is finished by upkeep", state(fold(t, img, records), "t"), metadata.Partition{Replicas: ids{2}, ISR: ids{2}, Leader: 2, LeaderEpoch: 4, PartitionEpoch: 8})
+	wantState(t, "and is finished by upkeep", state(fold(t, img, records), "t"), metadata.Partition{Replicas: ids{2}, ISR: ids{2}, Leader: 2, LeaderEpoch: 5, PartitionEpoch: 8})
 }
 
 func TestUpdateFeaturesRefuses(t *testing.T) {
@@ -173,13 +189,13 @@ func TestUpdateFeaturesRefuses(t *testing.T) {
 		"no kind":             {0, 1, []controller.FeatureUpdate{{name, 1, 0}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. The controller does not support the given upgrade type."},
 		"negative":            {0, 1, []controller.FeatureUpdate{{name, -1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version -1 for feature rafka.version. A feature version cannot be less than 0."},
 		"unknown":             {0, 1, []controller.FeatureUpdate{{"metadata.version", 20, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 20 for feature metadata.version. Broker -1, which decides, does not know this feature."},
-		"too new":             {0, 1, []controller.FeatureUpdate{{name, 2, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 2 for feature rafka.version. Broker -1, which decides, knows it up to level 1; start a newer release on every broker first."},
+		"too new":             {0, 1, []controller.FeatureUpdate{{name, 3, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 3 for feature rafka.version. Broker -1, which decides, knows it up to level 2; start a newer release on every broker first."},
 		"down by upgrade":     {1, 1, []controller.FeatureUpdate{{name, 0, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 0 for feature rafka.version. Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade."},
 		"down":                {1, 1, []controller.FeatureUpdate{{name, 0, controller.FeatureSafeDowngrade}}, "INVALID_UPDATE_VERSION: Invalid update version 0 for feature rafka.version. It is at level 1, and levels only rise: what has been written since could not be read at a lower one. Restore a backup from before the upgrade instead."},
 		"down by force":       {1, 1, []controller.FeatureUpdate{{name, 0, controller.FeatureUnsafeDowngrade}}, "INVALID_UPDATE_VERSION: Invalid update version 0 for feature rafka.version. It is at level 1, and levels only rise: what has been written since could not be read at a lower one. Restore a backup from before the upgrade instead."},
 		"up by downgrade":     {0, 1, []controller.FeatureUpdate{{name, 1, controller.FeatureSafeDowngrade}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. Can't downgrade to a newer version."},
 		"an old broker":       {0, 0, []controller.FeatureUpdate{{name, 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. Broker 2 knows it up to level 0; start a newer release there first."},
-		"a silent broker":     {0, -1, []controller.FeatureUpdate{{name, 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. Broker 2 has not said yet which levels it knows; try again in a moment."},
+		"a silent broker":     {0, -1, []controller.FeatureUpdate{{name, 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. Broker 2 has not said which levels it knows: it is of a release that does not say it, or the controller has just begun. Start a newer release there, or try again in a moment."},
 		"twice":               {0, 1, []controller.FeatureUpdate{{name, 1, 1}, {name, 1, 1}}, "INVALID_REQUEST: The feature rafka.version is named more than once."},
 		"one refused, all so": {0, 1, []controller.FeatureUpdate{{name, 1, 1}, {"x", 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature x. Broker -1, which decides, does not know this feature."},
 	} {

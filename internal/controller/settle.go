@@ -39,7 +39,9 @@ func asIs(p *metadata.Partition) goal {
 //   - The leader stays if it can. Else it is the first of the replicas that is in sync and alive, else the first that is eligible and
 //     alive, else, where that is allowed, the first that is alive: then it alone is in sync. Else there is none (CTL-2, CTL-4).
 //   - A reassignment ends when every replica it aims at is in sync.
-//   - The leader epoch rises by one when the leader changes, the partition epoch whenever anything does (CTL-3).
+//   - The leader epoch rises by one when the leader changes or a replica is taken away, the partition epoch whenever anything does (CTL-3). Who was
+//     taken away and knows it late goes on to fetch, and says how far it is; given the replica back it begins with an empty log, and what it
+//     said before must not count then.
 func (c *changes) settle(t *metadata.Topic, p *metadata.Partition, g goal) (next metadata.Partition, changed bool) {
 	c.settings(t)
 	next = *p
@@ -60,7 +62,7 @@ func (c *changes) settle(t *metadata.Topic, p *metadata.Partition, g goal) (next
 		next.ISR = p.ISR
 	}
 	switch {
-	case next.Leader != p.Leader:
+	case next.Leader != p.Leader || slices.ContainsFunc(p.Replicas, func(id kafka.BrokerID) bool { return !slices.Contains(next.Replicas, id) }):
 		next.LeaderEpoch++
 	case slices.Equal(next.ISR, p.ISR) && slices.Equal(next.Replicas, p.Replicas) && slices.Equal(next.ELR, p.ELR) &&
 		slices.Equal(next.Adding, p.Adding) && slices.Equal(next.Removing, p.Removing):

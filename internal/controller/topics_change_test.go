@@ -112,7 +112,7 @@ func TestBootstrapWritesOnlyWhatChanged(t *testing.T) {
 		t.Fatalf("%v %v", records, err)
 	}
 	img := fold(t, metadata.Empty(), records)
-	if img.ClusterID != "made-up" || img.Controller != 1 || img.Brokers[1].Epoch != 1 || img.Features[metadata.FeatureVersion] != 1 {
+	if img.ClusterID != "made-up" || img.Controller != 1 || img.Brokers[1].Epoch != 1 || img.Features[metadata.FeatureVersion] != metadata.LevelBrokerFeatures {
 		t.Fatalf("%+v", img)
 	}
 	n.NewClusterID = "another"

@@ -21,7 +21,7 @@ const (
 // In this order: partitions that a decision before left half done are finished, and led again where somebody can; replicas move away from
 // draining brokers; internal topics get as many replicas as their setting says (three), as far as there are brokers; leaders go back to the
 // first of their replicas where more than a tenth of a broker's are elsewhere (auto.leader.rebalance.enable); replicas, and who is first
-// among them, are evened out.
+// among them, are evened out by their number and by the load, of topics that rafka.balance.enable is on for.
 //
 // limit is how many reassignments may be under way at a time, those included that operators have asked for; what waits for a dead broker
 // does not count. why explains, in a sentence each, what the records do and what cannot be done.
@@ -35,6 +35,7 @@ func Upkeep(env *Env, img *metadata.Image, limit int) (records []metadata.Record
 		u.spreadLeaders()
 	}
 	u.spreadReplicas()
+	u.spreadLoad()
 	return u.c.records, u.why
 }
 
@@ -47,12 +48,15 @@ type upkeep struct {
 	leads  map[kafka.BrokerID]int // of how many partitions it is the first replica
 	moves  int                    // reassignments that may still begin
 	hands  int                    // leaders that may still be moved
-	why    []string
+	// balance is what rafka.balance.enable is for topics of which nothing else is said.
+	balance bool
+	why     []string
 }
 
 func newUpkeep(env *Env, img *metadata.Image, limit int) *upkeep {
 	u := &upkeep{c: newChanges(env, img), topics: img.Topics.Sorted(), holds: map[kafka.BrokerID]int{}, leads: map[kafka.BrokerID]int{}, moves: limit, hands: maxHandovers}
 	u.c.made = map[partitionKey]metadata.Partition{}
+	u.balance = u.setting(balanceKey) != "false"
 	for _, id := range slices.Sorted(maps.Keys(img.Brokers)) {
 		if u.c.alive(id) && !img.Brokers[id].Draining {
 			u.takers = append(u.takers, id)

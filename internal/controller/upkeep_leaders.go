@@ -47,7 +47,7 @@ func (u *upkeep) spreadLeaders() {
 		}
 		given := 0
 		u.each(func(t *metadata.Topic, index int32, p *metadata.Partition) bool {
-			if p.Replicas[0] != from || p.Reassigning() || p.Leader != from {
+			if p.Replicas[0] != from || p.Reassigning() || p.Leader != from || !u.balances(t) {
 				return true
 			}
 			best := 0

@@ -97,7 +97,9 @@ func (u *upkeep) spreadReplicas() {
 			if u.moves <= 0 || !u.uneven(u.holds, from) {
 				break
 			}
-			u.spreadTopic(t, from)
+			if u.balances(t) {
+				u.spreadTopic(t, from)
+			}
 		}
 	}
 }

@@ -27,7 +27,7 @@
 //	       begins; one that keeps silent when its lease has ended; and each comes back by registering or by being heard of, without an operator.
 //
 // Locks: Loop.mu, membership.mu, keeper.mu and leases.mu are leaves, held for memory work only. Goroutines, all ended when Close returns: the
-// decider, the follower, and with others the keeper, the sender of heartbeats, at most four heartbeats on their way, one that acts on what the
+// decider, the follower, and with others the keeper, the sender of heartbeats, at most two heartbeats on their way, one that acts on what the
 // keeper saw, one that asks the store whether this node still decides, one that registers anew, and one probe for each broker at a time.
 //
 // What is bounded: 256 requests that wait, 8 MiB of records of one request and of its bytes between nodes, 5,000 changes of ISRs in one call,
@@ -41,5 +41,5 @@
 //
 // Files: loop.go (the loop), request.go (deciding), follow.go (images), lead.go (who decides, and commits), errors.go; forward.go, wire.go
 // and methods.go (asking others and being asked), verbs.go, verbs_partitions.go, verbs_brokers.go; member.go and heartbeat.go (this node as
-// a broker); leases.go, keeper.go, probe.go and upkeep.go (what the controller does beside requests).
+// a broker); leases.go, loads.go, keeper.go, probe.go and upkeep.go (what the controller does beside requests).
 package loop

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/rafka-io/rafka/internal/cluster/peer"
+	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 )
 
-// maxHeartbeats bounds the heartbeats on their way: one that is slow does not keep the next ones from being sent.
-const maxHeartbeats = 4
+// maxHeartbeats bounds the heartbeats on their way: one that is slow does not keep the next one from being sent. More would prolong the controller's
+// belief in a broker that is heard and hears nothing, and sends so many without an answer.
+const maxHeartbeats = 2
 
 // heartbeat says that a broker lives and how far it is.
 type heartbeat struct {
@@ -18,14 +20,19 @@ type heartbeat struct {
 	Incarnation kafka.UUID // zero: a cluster of one that nobody has joined yet
 	Epoch       int64
 	Offset      metadata.Offset
+	// Features is the highest level of each feature that the broker understands; nil of a release that does not say it.
+	Features map[string]int16 `json:",omitempty"`
+	// Loads is in one heartbeat every loadsEvery.
+	Loads *[]controller.Load `json:",omitempty"`
 }
 
 // pulse answers it.
 type pulse struct {
 	// Fenced: the broker serves nothing yet, or no more.
 	Fenced bool `json:",omitempty"`
-	// Confirmed: the controller has made sure lately that it is the only one.
-	Confirmed bool `json:",omitempty"`
+	// Confirmed: the controller has made sure lately that it is the only one, and Unsure is how long before this answer it began to.
+	Confirmed bool          `json:",omitempty"`
+	Unsure    time.Duration `json:",omitempty"`
 }
 
 // beat sends heartbeats until the loop ends.
@@ -59,7 +66,8 @@ func (l *Loop) sendHeartbeat() {
 	defer cancel()
 	sent := l.opts.Now()
 	h := heartbeat{Node: l.opts.Node, Offset: l.at()}
-	h.Incarnation, h.Epoch = l.self.identity()
+	h.Incarnation, h.Epoch, h.Features = l.self.identity()
+	h.Loads = l.loadsDue(sent)
 	answer, err := l.pulse(ctx, h)
 	if err != nil {
 		l.self.failed.Add(1)
@@ -76,7 +84,7 @@ func (l *Loop) sendHeartbeat() {
 	}
 	l.self.failed.Store(0)
 	if answer.Confirmed && !answer.Fenced && h.Epoch == l.BrokerEpoch() {
-		l.self.extend(sent.Add(l.opts.Lease - l.opts.Lease/leaseMargin))
+		l.self.extend(sent.Add(l.opts.Lease - l.opts.Lease/leaseMargin - max(answer.Unsure, 0)))
 	}
 }
 
@@ -157,9 +165,11 @@ func (l *Loop) heartbeat(h heartbeat) (pulse, error) {
 	case b.Epoch != h.Epoch:
 		return pulse{}, kafka.Errorf(kafka.StaleBrokerEpoch, "Expected broker epoch %d, but got broker epoch %d", b.Epoch, h.Epoch)
 	}
-	confirmed, ready := l.leases.heard(b, h.Offset, l.opts.Now(), img, l.opts.Lease/leaseConfirmed)
+	l.leases.report(b, h.Loads, l.opts.Now(), img)
+	l.leases.understands(b, h.Features, l.opts.Now(), img)
+	unsure, ready := l.leases.heard(b, h.Offset, l.opts.Now(), img)
 	if ready {
 		l.keeper.wake()
 	}
-	return pulse{Fenced: b.Fenced, Confirmed: confirmed}, nil
+	return pulse{Fenced: b.Fenced, Confirmed: unsure <= l.opts.Lease/leaseConfirmed, Unsure: unsure}, nil
 }

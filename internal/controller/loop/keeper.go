@@ -22,10 +22,13 @@ type keeper struct {
 	acting     atomic.Bool // a goroutine acts on what the keeper saw
 	confirming atomic.Bool // a goroutine asks the store whether this node still decides
 
-	mu     sync.Mutex      // guards what follows; a leaf
-	upkept time.Time       // when the last upkeep was
-	quiet  metadata.Offset // the image that upkeep had nothing to do in; -1: none
-	moved  bool            // a broker came or went since
+	mu      sync.Mutex      // guards what follows; a leaf
+	upkept  time.Time       // when the last upkeep was
+	quiet   metadata.Offset // the image that upkeep had nothing to do in; -1: none
+	moved   bool            // a broker came or went since
+	stirred time.Time       // when leaders or replicas were seen to move last
+	stuck   []string        // what the last upkeep could not do, which is said already
+	said    []Decision      // the last mostDecisions, the oldest first
 }
 
 func (k *keeper) init() { k.wakeup, k.quiet = make(chan struct{}, 1), -1 }

@@ -7,18 +7,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
 )
 
 // The lease that a broker believes in ends before the one that the controller keeps. Both begin with the same heartbeat, the broker's when it
-// is sent and the controller's when it comes. The broker's is shorter by leaseMargin. A heartbeat counts for the broker only if the
-// controller had made sure, at most leaseConfirmed before, that no other one had begun; so a controller that was deposed without knowing
-// prolongs leases for no longer than leaseConfirmed after its successor has begun all of them afresh, and leaseConfirmed < leaseMargin.
-// Both are parts of the lease: 1/leaseMargin, 1/leaseConfirmed.
+// is sent and the controller's when it comes. The broker's is shorter by a part of it, 1/leaseMargin, and besides by the age of what the controller
+// knew when it answered: how long before it had begun to make sure that no other one had begun. So what a controller that was deposed without
+// knowing grants is counted from a time before its successor began all leases afresh, and ends before those. A controller that has not been sure
+// for 1/leaseConfirmed of a lease grants none.
 const (
-	leaseMargin    = 4
-	leaseConfirmed = 5
+	leaseMargin    = 10
+	leaseConfirmed = 2
 )
 
 // leases are what the controller knows of the life of brokers, in memory: whoever takes over begins them afresh. There is one for each
@@ -38,6 +39,34 @@ type lease struct {
 	need    metadata.Offset // what its image must have reached before it serves
 	gone    bool            // its process is gone
 	probing bool
+	loads   []controller.Load // of the partitions that it leads, as told at reported
+	// reported is zero until it has told.
+	reported time.Time
+	// understands is the highest level of each feature that the broker has said it knows; nil: it has not.
+	understands map[string]int16
+}
+
+// maxFeatures bounds what is remembered of a broker's features.
+const maxFeatures = 64
+
+// understands notes what a broker understands.
+func (s *leases) understands(b *metadata.Broker, features map[string]int16, now time.Time, img *metadata.Image) {
+	if len(features) == 0 || len(features) > maxFeatures {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.getLocked(b, now, img).understands = features
+}
+
+// supports is the highest level of a feature that a broker has said it knows; known is false while it has said nothing.
+func (s *leases) supports(id kafka.BrokerID, feature string) (level int16, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.of[id]; e != nil && e.understands != nil {
+		return e.understands[feature], true
+	}
+	return 0, false
 }
 
 // begin forgets everything and gives each broker a lease from now on.
@@ -64,13 +93,13 @@ func (s *leases) getLocked(b *metadata.Broker, now time.Time, img *metadata.Imag
 	return e
 }
 
-// heard notes a heartbeat. It reports whether this node has made sure lately that it decides, and whether the broker may be unfenced.
-func (s *leases) heard(b *metadata.Broker, offset metadata.Offset, now time.Time, img *metadata.Image, fresh time.Duration) (confirmed, ready bool) {
+// heard notes a heartbeat. It returns for how long it has not been certain that this node decides, and whether the broker may be unfenced.
+func (s *leases) heard(b *metadata.Broker, offset metadata.Offset, now time.Time, img *metadata.Image) (unsure time.Duration, ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.getLocked(b, now, img)
 	e.heard, e.offset, e.gone = now, max(e.offset, offset), false
-	return now.Sub(s.confirmed) <= fresh, mayServe(b, e)
+	return max(now.Sub(s.confirmed), 0), mayServe(b, e)
 }
 
 func mayServe(b *metadata.Broker, e *lease) bool {

@@ -22,7 +22,7 @@ const (
 	// ordinary size always fits behind it.
 	maxGroupBytes = quorum.MaxBatchBytes / 2
 	// DefaultLease is how long the controller believes in a broker after a heartbeat (rafka.broker.lease.ms).
-	DefaultLease = 2500 * time.Millisecond
+	DefaultLease = 2 * time.Second
 )
 
 // Options of a Loop.
@@ -44,6 +44,8 @@ type Options struct {
 	Lease time.Duration
 	// HeartbeatInterval lies between two heartbeats; 0: a tenth of Lease.
 	HeartbeatInterval time.Duration
+	// Loads are the busiest partitions that this node leads; it is asked every few seconds. nil: leaders and replicas are spread by their number only.
+	Loads func() []controller.Load
 	// Now is a clock whose readings have a monotonic part; nil: time.Now.
 	Now func() time.Time
 	// Logger is told of brokers that come and go and of changes of the controller; nil: slog.Default().
@@ -102,6 +104,9 @@ func New(o Options) *Loop {
 	l := &Loop{
 		opts: o, queue: make(chan *request, maxQueued), turn: make(chan struct{}, 1), moved: make(chan struct{}),
 		calls: map[*call]struct{}{}, stop: func() {},
+	}
+	if o.Peers != nil {
+		l.opts.Env.Supports = l.leases.supports
 	}
 	l.reign.changed = make(chan struct{})
 	l.self.init(o.Now())

@@ -19,6 +19,7 @@ type membership struct {
 	inFlight atomic.Int32 // heartbeats
 	failed   atomic.Int32 // heartbeats in a row
 	left     atomic.Bool  // it has said that it ends
+	reported atomic.Int64 // nanoseconds after base at which its loads were told last
 	beatNow  chan struct{}
 
 	mu           sync.Mutex // guards what follows; a leaf
@@ -59,11 +60,11 @@ func (m *membership) is(r controller.Registration, epoch int64) {
 	m.epoch.Store(epoch)
 }
 
-// identity is as what this node is registered.
-func (m *membership) identity() (kafka.UUID, int64) {
+// identity is as what this node is registered, and what it understands.
+func (m *membership) identity() (kafka.UUID, int64, map[string]int16) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.incarnation, m.epoch.Load()
+	return m.incarnation, m.epoch.Load(), m.registration.Features
 }
 
 // Join makes this node a broker of a cluster. It loads what the store has, publishes the first image, follows, registers with the
@@ -155,7 +156,7 @@ func (l *Loop) Stop(ctx context.Context) error {
 	l.self.mu.Unlock()
 	for try := 0; ; try++ {
 		soon, cancel := context.WithTimeout(ctx, stopPatience)
-		answer, err := stopBroker.ask(soon, l, l.opts.Node)
+		answer, err := stopBroker.ask(soon, l, leave{ID: l.opts.Node, Epoch: l.BrokerEpoch()})
 		silent := soon.Err() != nil
 		cancel()
 		if err == nil && answer.Done {

@@ -15,6 +15,7 @@ func (l *Loop) Methods() map[string]peer.Handler {
 		alterConfigs.name:        alterConfigs.serve(l),
 		allocateProducerIDs.name: allocateProducerIDs.serve(l),
 		alterPartition.name:      alterPartition.serve(l),
+		failReplicas.name:        failReplicas.serve(l),
 		electLeaders.name:        electLeaders.serve(l),
 		alterReassignments.name:  alterReassignments.serve(l),
 		registerBroker.name:      registerBroker.serve(l),
@@ -24,5 +25,6 @@ func (l *Loop) Methods() map[string]peer.Handler {
 		drainBroker.name:         drainBroker.serve(l),
 		updateFeatures.name:      updateFeatures.serve(l),
 		brokers.name:             brokers.serve(l),
+		explained.name:           explained.serve(l),
 	}
 }

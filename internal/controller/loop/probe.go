@@ -16,15 +16,24 @@ const (
 	// started may not listen yet.
 	probePatience = 200 * time.Millisecond
 	probePause    = 25 * time.Millisecond
+	// probeLooks is how often a process is looked for that neither answers nor refuses: the system closes what a large process had open one by one, so that
+	// for a moment after its end it can still be dialled.
+	probeLooks = 12
 )
 
 // OnClosed is told that a connection on which a broker called has ended, for peer.ServerOptions.OnClosed: if the broker's process is gone
 // it is fenced without waiting for its lease. It returns at once.
 func (l *Loop) OnClosed(c peer.Caller) {
-	if _, ok := l.decides(); !ok || c.Node < 0 || c.Node == l.opts.Node {
+	l.Suspect(c.Node)
+}
+
+// Suspect has the controller look at once whether a broker's process is gone. It returns at once, and does nothing elsewhere. That somebody
+// suspects a broker is no reason to fence it: its process is, or its lease (LOP-7).
+func (l *Loop) Suspect(id kafka.BrokerID) {
+	if _, ok := l.decides(); !ok || id < 0 || id == l.opts.Node {
 		return
 	}
-	if b := l.Image().Brokers[c.Node]; b != nil && !b.Fenced {
+	if b := l.Image().Brokers[id]; b != nil && !b.Fenced {
 		l.probe(b)
 	}
 }
@@ -54,18 +63,29 @@ func (l *Loop) probe(b *metadata.Broker) {
 	}
 }
 
-// isGone reports whether nothing listens where a broker should, twice.
+// isGone reports whether nothing listens where a broker should, twice in a row. Who answers is there, and who says nothing at all may be frozen or cut
+// off, for which its lease is.
 func (l *Loop) isGone(id kafka.BrokerID) bool {
-	for try := range 2 {
-		if try > 0 && sleep(l.ctx, probePause, nil) != nil {
+	refusals := 0
+	for look := range probeLooks {
+		if look > 0 && sleep(l.ctx, probePause, nil) != nil {
 			return false
 		}
 		ctx, cancel := context.WithTimeout(l.ctx, probePatience)
 		err := l.opts.Peers.Probe(ctx, id)
+		silent := ctx.Err() != nil
 		cancel()
-		if !errors.Is(err, syscall.ECONNREFUSED) {
+		switch {
+		case err == nil || silent:
 			return false
+		case errors.Is(err, syscall.ECONNREFUSED):
+			refusals++
+		default:
+			refusals = 0
+		}
+		if refusals == 2 {
+			return true
 		}
 	}
-	return true
+	return false
 }

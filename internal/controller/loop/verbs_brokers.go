@@ -29,7 +29,8 @@ type registered struct {
 
 type stopped struct{ Done bool }
 
-// leave is said by a broker that ends now.
+// leave is said by a broker that is about to end, or ends now. What a process said that has ended meanwhile is not taken for its successor's wish:
+// that has another epoch.
 type leave struct {
 	ID    kafka.BrokerID
 	Epoch int64
@@ -50,10 +51,13 @@ var (
 		},
 	}
 	// It is asked until it is done anyway.
-	stopBroker = verb[kafka.BrokerID, stopped]{
+	stopBroker = verb[leave, stopped]{
 		name: "controller.stopBroker", again: true,
-		decide: func(l *Loop, img *metadata.Image, id kafka.BrokerID) ([]metadata.Record, stopped) {
-			records, done := controller.StopBroker(&l.opts.Env, img, id)
+		decide: func(l *Loop, img *metadata.Image, q leave) ([]metadata.Record, stopped) {
+			if b := img.Brokers[q.ID]; b == nil || b.Epoch != q.Epoch {
+				return nil, stopped{Done: true}
+			}
+			records, done := controller.StopBroker(&l.opts.Env, img, q.ID)
 			return records, stopped{Done: done}
 		},
 	}

@@ -19,6 +19,13 @@ type isrChanges struct {
 	Changes []controller.ISRChange
 }
 
+// failedReplicas is what a broker says whose disk has failed.
+type failedReplicas struct {
+	By      kafka.BrokerID
+	ByEpoch int64
+	List    []controller.FailedReplica
+}
+
 type election struct {
 	Kind       int8
 	Partitions []kafka.TopicPartition // nil: all
@@ -39,6 +46,14 @@ var (
 			return records, errs
 		},
 	}
+	// The second time there is nothing left to do.
+	failReplicas = verb[failedReplicas, failure]{
+		name: "controller.failReplicas", again: true,
+		decide: func(l *Loop, img *metadata.Image, q failedReplicas) ([]metadata.Record, failure) {
+			records, err := controller.FailReplicas(&l.opts.Env, img, q.By, q.ByEpoch, q.List)
+			return records, failure{err}
+		},
+	}
 	// A second election answers that none is needed, which is true.
 	electLeaders = verb[election, electedPartitions]{
 		name: "controller.electLeaders", again: true,
@@ -52,7 +67,7 @@ var (
 		name: "controller.alterReassignments",
 		decide: func(l *Loop, img *metadata.Image, q reassignments) ([]metadata.Record, failures) {
 			records, errs := controller.AlterReassignments(&l.opts.Env, img, q.List, q.Allow)
-			return records, errs
+			return append(records, controller.PlacedByHand(img, q.List, errs)...), errs
 		},
 	}
 )
@@ -69,6 +84,25 @@ func (l *Loop) AlterPartition(ctx context.Context, changes []controller.ISRChang
 	}
 	return all
 }
+
+// FailReplicas tells the controller that the logs of partitions have failed on this broker, so that others lead them and it counts as in sync no more.
+func (l *Loop) FailReplicas(ctx context.Context, list []controller.FailedReplica) error {
+	for len(list) > 0 {
+		n := min(len(list), maxISRChanges)
+		refused, err := failReplicas.ask(ctx, l, failedReplicas{By: l.opts.Node, ByEpoch: l.BrokerEpoch(), List: list[:n]})
+		if err == nil {
+			err = refused.error
+		}
+		if err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// Fail ends the broker: it can do nothing more that is of use, and err says why.
+func (l *Loop) Fail(err error) { l.fail(err) }
 
 // ElectLeaders elects leaders: controller.PreferredElection or controller.UncleanElection. nil: of all partitions.
 func (l *Loop) ElectLeaders(ctx context.Context, kind int8, partitions []kafka.TopicPartition) ([]controller.ElectedPartition, error) {

@@ -1,4 +1,4 @@
-// Package httpsrv serves metrics for Prometheus, health for supervisors, profiles on request, the broker's last decisions, and a small status page.
+// Package httpsrv serves metrics for Prometheus, health for supervisors, profiles on request, the broker's last decisions, comparisons of replicas, and a small status page.
 // internal/app gives it a listener and the sources of its numbers; it calls replica's counters, reads the metadata image and the groups.
 //
 // What holds:
@@ -13,6 +13,6 @@
 // How it is tested: requests to a real server, the page parsed back and compared with its sources, a scrape of
 // ten thousand partitions whose engine fails the test when it is used.
 //
-// Files: server.go, health.go, explain.go, status_page.go; sources.go, replicas.go and groups.go (where numbers come from); collector.go with
+// Files: server.go, health.go, explain.go, verify.go, status_page.go; sources.go, replicas.go and groups.go (where numbers come from); collector.go with
 // collect_broker.go, collect_topics.go, collect_groups.go and collect_doors.go.
 package httpsrv

@@ -15,7 +15,7 @@ func (r replicas) Counts() Counts {
 	c := r.manager.Counts()
 	return Counts{
 		Topics: c.Topics, Partitions: c.Partitions, Leaders: c.Leaders, UnderMinISR: c.UnderMinISR, AtMinISR: c.AtMinISR,
-		Offline: c.Offline, Traffic: traffic(c.Total),
+		Offline: c.Offline, Rot: c.Rot, Traffic: traffic(c.Total),
 	}
 }
 

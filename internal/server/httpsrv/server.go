@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,8 @@ type Server struct {
 	opts    Options
 	started time.Time
 	http    *http.Server
+	// comparing is held by who compares replicas: one request at a time.
+	comparing sync.Mutex
 }
 
 // New returns a Server over the sources of its numbers.
@@ -91,6 +94,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /v1/status/ready", s.ready)
 	mux.HandleFunc("GET /v1/explain", s.explain)
+	mux.HandleFunc("GET /v1/verify", s.verify)
 	mux.HandleFunc("GET /{$}", s.statusPage)
 	if s.opts.Profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

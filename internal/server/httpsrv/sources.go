@@ -1,11 +1,13 @@
 package httpsrv
 
 import (
+	"context"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/broker"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/replica"
 	"github.com/rafka-io/rafka/internal/storage"
 )
 
@@ -23,6 +25,8 @@ type Sources struct {
 	StorageErrors func() uint64
 	// Notes lists the last decisions about a group or transactional id (kind is NotesOfGroups or NotesOfTransactions), the oldest first.
 	Notes func(kind, about string) []Note
+	// Compare compares the replicas of a partition from an offset on, as far as one step goes; thorough: by more than their checksums. It reads disks.
+	Compare func(ctx context.Context, topic string, partition int32, from int64, thorough bool) (replica.Compared, error)
 	// NotReady lists why the broker cannot serve: empty when it can. [ready]
 	NotReady func() []string
 	// Unhealthy lists what only a restart or a person can mend: empty when there is nothing. [healthy]
@@ -44,6 +48,7 @@ type Counts struct {
 	Topics, Partitions, Leaders int
 	UnderMinISR, AtMinISR       int
 	Offline                     int // partitions whose log failed
+	Rot                         replica.RotCounts
 	Traffic                     Traffic
 }
 

@@ -196,19 +196,27 @@ func (r *request) answerFetch(o *out) error {
 	}
 	id := int32(0)
 	switch {
-	case session != nil:
+	case session != nil && session.following == nil:
 		id = session.id
 		session.choose(f)
+	case session != nil: // all of it is news
+		id = session.id
+		f.chooseAll()
 	case f.epoch == firstEpoch:
 		id = s.sessions.create(f, kind, s.opts.Now())
 		fallthrough
 	default:
-		for i := range f.results {
-			f.chosen = append(f.chosen, int32(i))
-		}
+		f.chooseAll()
 	}
 	f.encode(r, kafka.None, id)
 	return f.write(o)
+}
+
+// chooseAll has the answer tell every result.
+func (f *fetchCall) chooseAll() {
+	for i := range f.results {
+		f.chosen = append(f.chosen, int32(i))
+	}
 }
 
 // refuseZstd keeps zstd from clients that speak no version that has it.

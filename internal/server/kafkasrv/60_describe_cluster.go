@@ -14,12 +14,16 @@ const (
 	endpointsOfControllers = 2
 )
 
+// LoadTag is the tagged field of a broker in DescribeCluster's answer with what that has to do (mesh.Load), which clients that do not know
+// it skip. Kafka's own tags begin at 0.
+const LoadTag = 10_000
+
 // DescribeCluster: v0-2
 //
 // Behaviour: the brokers with their addresses on the client's listener. Asking for controllers is refused as on Kafka's brokers: they are
 // not reached here.
 // v1 kind of endpoints · v2 fenced brokers as well
-// Left out: nothing.
+// Left out: nothing. Added: a tagged field with the load of each broker, as gossip has it.
 func describeCluster(_ context.Context, r *request, q *kmsg.DescribeClusterRequest, a *kmsg.DescribeClusterResponse) {
 	if r.version >= 1 && q.EndpointType != endpointsOfBrokers {
 		err := kafka.Errorf(kafka.UnsupportedEndpointType, "there are no endpoints of type %d; brokers are 1", q.EndpointType)
@@ -46,6 +50,9 @@ func describeCluster(_ context.Context, r *request, q *kmsg.DescribeClusterReque
 		}
 		m := kmsg.NewDescribeClusterResponseBroker()
 		m.NodeID, m.Host, m.Port, m.Rack, m.IsFenced = int32(b.ID), at.host, at.port, optional(b.Rack), b.Fenced
+		if load := r.conn.srv.opts.Load(id); len(load) > 0 {
+			m.UnknownTags.Set(LoadTag, load)
+		}
 		a.Brokers = append(a.Brokers, m)
 	}
 }

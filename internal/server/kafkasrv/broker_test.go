@@ -202,12 +202,30 @@ type fakeFetch struct {
 func (f *fakeBroker) Fetch(s *broker.Session, req *broker.FetchRequest) broker.Await[[]broker.FetchResult] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if req.Following != nil {
+		req.Partitions = req.Following.Asked()
+	}
 	f.fetched, f.fetchedPeer = *req, s.Peer
 	f.fetched.Partitions = slices.Clone(req.Partitions)
 	return fakeFetch{f, req}
 }
 
 func (a fakeFetch) Wait(ctx context.Context) []broker.FetchResult {
+	results := a.wait(ctx)
+	if a.req.Following == nil {
+		return results
+	}
+	told, asked := results[:0], a.req.Partitions[:0]
+	for i := range results {
+		if at := a.req.Partitions[i]; a.req.Following.Tell(&at, &results[i]) {
+			told, asked = append(told, results[i]), append(asked, at)
+		}
+	}
+	a.req.Partitions = asked
+	return told
+}
+
+func (a fakeFetch) wait(ctx context.Context) []broker.FetchResult {
 	timeout := time.NewTimer(a.req.MaxWait)
 	defer timeout.Stop()
 	for {

@@ -62,13 +62,15 @@ type fetchSession struct {
 	epoch int32 // of the next request
 	byKey map[fetchKey]*cachedPartition
 	order cachedPartition // ring: the partitions in the order in which they are served
+	// following has the partitions of a follower instead, and knows of which there is news; nil: it is a consumer's.
+	following *broker.Following
 }
 
 // sessionCache holds at most limit sessions.
 type sessionCache struct {
 	limit int
 
-	// mu guards what is below, for memory work; no session's lock is taken under it.
+	// mu guards what is below, for memory work; no session's lock is taken under it, but that of broker.Following.
 	mu         sync.Mutex
 	slots      map[int32]*sessionSlot
 	partitions int // of all sessions
@@ -120,21 +122,21 @@ func (c *sessionCache) resolve(f *fetchCall, kind sessionKind, now time.Time) (*
 		return nil, kafka.InvalidFetchSessionEpoch
 	case s.kind.byID != kind.byID:
 		return nil, kafka.FetchSessionTopicIDError
-	case !c.touch(s.id, len(s.byKey)+len(f.req.Partitions), now):
+	case !c.touch(s.id, s.size()+len(f.req.Partitions), now):
 		c.remove(f.id)
 		return nil, kafka.FetchSessionIDNotFound // the client begins anew, and there may be no room then
 	}
 	s.update(f)
-	if len(s.byKey) == 0 {
+	if s.size() == 0 {
 		c.remove(f.id)
 		f.id, f.epoch = 0, sessionless
 		return nil, kafka.None
 	}
-	c.touch(s.id, len(s.byKey), now)
+	c.touch(s.id, s.size(), now)
 	if s.epoch++; s.epoch < 0 {
 		s.epoch = firstEpoch + 1
 	}
-	f.req.Partitions, f.cached = f.req.Partitions[:0], f.cached[:0]
+	f.req.Partitions, f.cached, f.req.Following = f.req.Partitions[:0], f.cached[:0], s.following
 	for p := s.order.next; p != &s.order; p = p.next {
 		p.ask.KnownHW = p.highWatermark
 		f.req.Partitions = append(f.req.Partitions, p.ask)
@@ -145,6 +147,15 @@ func (c *sessionCache) resolve(f *fetchCall, kind sessionKind, now time.Time) (*
 
 // update adds, changes and removes partitions as the request says.
 func (s *fetchSession) update(f *fetchCall) {
+	if s.following != nil {
+		for i := range f.req.Partitions {
+			s.following.Put(f.req.Partitions[i])
+		}
+		for _, key := range f.forget {
+			s.following.Remove(key.topic, key.id, key.partition)
+		}
+		return
+	}
 	for i := range f.req.Partitions {
 		s.put(&f.req.Partitions[i])
 	}
@@ -154,6 +165,14 @@ func (s *fetchSession) update(f *fetchCall) {
 			delete(s.byKey, key)
 		}
 	}
+}
+
+// size is how many partitions there are.
+func (s *fetchSession) size() int {
+	if s.following != nil {
+		return s.following.Len()
+	}
+	return len(s.byKey)
 }
 
 func (s *fetchSession) put(ask *broker.FetchPartition) *cachedPartition {
@@ -221,10 +240,18 @@ func (c *sessionCache) create(f *fetchCall, kind sessionKind, now time.Time) int
 	if len(c.slots) >= c.limit && !c.evictLocked(size, kind.follower, now) {
 		return 0
 	}
-	s := &fetchSession{epoch: firstEpoch + 1, kind: kind, byKey: make(map[fetchKey]*cachedPartition, size)}
+	s := &fetchSession{epoch: firstEpoch + 1, kind: kind, byKey: map[fetchKey]*cachedPartition{}}
 	s.order.prev, s.order.next = &s.order, &s.order
+	if kind.follower {
+		s.following = broker.NewFollowing()
+	}
 	for i := range f.req.Partitions {
-		s.put(&f.req.Partitions[i]).tell(&f.results[i])
+		if s.following == nil {
+			s.put(&f.req.Partitions[i]).tell(&f.results[i])
+			continue
+		}
+		s.following.Put(f.req.Partitions[i])
+		s.following.Tell(&f.req.Partitions[i], &f.results[i])
 	}
 	for s.id == 0 || c.slots[s.id] != nil {
 		s.id = rand.Int32()
@@ -299,5 +326,8 @@ func (c *sessionCache) removeLocked(id int32) {
 	if slot := c.slots[id]; slot != nil {
 		c.partitions -= slot.partitions
 		delete(c.slots, id)
+		if slot.session.following != nil {
+			slot.session.following.Close()
+		}
 	}
 }

@@ -20,8 +20,10 @@ type Options struct {
 	AnswerBytes     int64          // memory for large answers being built, other than fetched records [64 MiB]
 	IdleTimeout     time.Duration  // connections.max.idle.ms [10 min]
 	FetchSessions   int            // max.incremental.fetch.session.cache.slots [1000]; negative: none
-	Now             func() time.Time
-	Log             *slog.Logger
+	// Load is what a broker has to do, for DescribeCluster (mesh.Load); nil: not known.
+	Load func(kafka.BrokerID) []byte
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 func (o *Options) setDefaults() {
@@ -42,6 +44,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.FetchSessions == 0 {
 		o.FetchSessions = 1000
+	}
+	if o.Load == nil {
+		o.Load = func(kafka.BrokerID) []byte { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
