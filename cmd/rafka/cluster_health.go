@@ -21,6 +21,11 @@ type healthView struct {
 	UnderMinISR     []string `json:"under_min_isr_partitions"` // producers with acks=all are refused
 	Offline         []string `json:"offline_replicas"`
 	Moving          int      `json:"moving_partitions"` // whose replicas are changing; that is no illness
+	Draining        []int32  `json:"draining_nodes"`    // whose replicas move to others; the same
+	// Of those that keep the metadata and vote on it; 0 and none where the cluster does not tell.
+	Voters     int      `json:"voters"`
+	DeadVoters []int32  `json:"dead_voters"`
+	Advice     []string `json:"advice"` // what to do about each illness
 }
 
 func newClusterHealth(c *clusterCommand) *cobra.Command {
@@ -33,7 +38,10 @@ func newClusterHealth(c *clusterCommand) *cobra.Command {
   leaderless        partitions that can neither be written nor read
   under-replicated  partitions of which a replica is not as far as its leader
   under min ISR     partitions with fewer replicas in sync than min.insync.replicas: producers with acks=all are refused
-  offline replicas  replicas whose broker is down`,
+  offline replicas  replicas whose broker is down, or whose disk has failed
+  voters            those that keep the cluster's metadata; a majority must live
+
+It says what to do about each. Brokers that drain and partitions that move are named, and are no illness.`,
 		Args: arguments(0, 0, "[flags]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withAdmin(cmd.Context(), func(ctx context.Context, adm *admin) error {
@@ -41,6 +49,7 @@ func newClusterHealth(c *clusterCommand) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				n.ask(ctx, adm)
 				v := judgeHealth(n.meta, loadFacts(ctx, adm, n))
 				if err := c.print(cmd.OutOrStdout(), v, func(tb *table) { printHealth(tb, v) }); err != nil {
 					return err
@@ -59,6 +68,9 @@ type clusterFacts struct {
 	fenced []int32
 	minISR map[string]int // by topic
 	moving kadm.ListPartitionReassignmentsResponses
+	// draining brokers, and who votes.
+	draining []int32
+	quorum   *quorumView
 }
 
 // settingsAtOnce bounds the topics whose settings one request asks for.
@@ -70,7 +82,11 @@ func loadFacts(ctx context.Context, adm *admin, n *nodes) clusterFacts {
 		if node.State == stateFenced {
 			f.fenced = append(f.fenced, node.ID)
 		}
+		if node.Draining {
+			f.draining = append(f.draining, node.ID)
+		}
 	}
+	f.quorum, _ = loadQuorum(ctx, adm)                     // not told: then nothing is said of it
 	f.moving, _ = adm.ListPartitionReassignments(ctx, nil) // not told: then none
 	for topics := range slices.Chunk(n.meta.Topics.Names(), settingsAtOnce) {
 		for topic, min := range minISR(ctx, adm, topics) {
@@ -84,6 +100,17 @@ func judgeHealth(m kadm.Metadata, f clusterFacts) healthView {
 	v := healthView{
 		Controller: m.Controller, Brokers: m.Brokers.NodeIDs(), Down: slices.Clone(f.fenced),
 		Leaderless: []string{}, UnderReplicated: []string{}, UnderMinISR: []string{}, Offline: []string{},
+		Draining: append([]int32{}, f.draining...), DeadVoters: []int32{},
+	}
+	if f.quorum != nil {
+		for _, voter := range f.quorum.Nodes {
+			if voter.Role == roleObserver {
+				continue
+			}
+			if v.Voters++; voter.LogEnd < 0 {
+				v.DeadVoters = append(v.DeadVoters, voter.ID)
+			}
+		}
 	}
 	for _, t := range m.Topics.Sorted() {
 		for _, p := range t.Partitions.Sorted() {
@@ -112,7 +139,8 @@ func judgeHealth(m kadm.Metadata, f clusterFacts) healthView {
 		v.Moving += len(partitions)
 	}
 	v.Down = append([]int32{}, slices.Compact(slices.Sorted(slices.Values(v.Down)))...)
-	v.Healthy = v.Controller >= 0 && len(v.Down)+len(v.Leaderless)+len(v.UnderReplicated)+len(v.UnderMinISR)+len(v.Offline) == 0
+	v.Healthy = v.Controller >= 0 && len(v.Down)+len(v.Leaderless)+len(v.UnderReplicated)+len(v.UnderMinISR)+len(v.Offline)+len(v.DeadVoters) == 0
+	v.advise()
 	return v
 }
 
@@ -122,6 +150,17 @@ func printHealth(tb *table, v healthView) {
 		tb.row("controller", "none: topics cannot be changed until the brokers have elected one")
 	} else {
 		tb.row("controller", v.Controller)
+	}
+	if v.Voters > 0 {
+		alive, need := v.Voters-len(v.DeadVoters), v.Voters/2+1
+		switch {
+		case len(v.DeadVoters) == 0:
+			tb.row("voters", fmt.Sprintf("%d, all alive", v.Voters))
+		case alive < need:
+			tb.row("voters", fmt.Sprintf("%d of %d alive, %d must be; dead: %v", alive, v.Voters, need, v.DeadVoters))
+		default:
+			tb.row("voters", fmt.Sprintf("%d of %d alive, %d more may die; dead: %v", alive, v.Voters, alive-need, v.DeadVoters))
+		}
 	}
 	tb.row("brokers", v.Brokers)
 	if len(v.Down) > 0 {
@@ -136,7 +175,33 @@ func printHealth(tb *table, v healthView) {
 			tb.row("", name)
 		}
 	}
+	if len(v.Draining) > 0 {
+		tb.row("draining", v.Draining)
+	}
 	if v.Moving > 0 {
 		tb.row("moving", v.Moving)
 	}
+	if len(v.Advice) > 0 {
+		tb.section("WHAT TO DO")
+		for _, a := range v.Advice {
+			tb.row(a)
+		}
+	}
+}
+
+// advise says what to do about each illness.
+func (v *healthView) advise() {
+	v.Advice = []string{}
+	say := func(ill bool, format string, args ...any) {
+		if ill {
+			v.Advice = append(v.Advice, fmt.Sprintf(format, args...))
+		}
+	}
+	say(v.Controller < 0, "no controller: a majority of the voters must run and reach each other; start those that are down")
+	say(len(v.Down) > 0, "down %v: start them, or if one is gone for good: rafka cluster decommission ID", v.Down)
+	say(len(v.DeadVoters) > 0, "dead voters %v: start them; one that stays dead for rafka.quorum.replace.ms loses its vote to a broker that has none", v.DeadVoters)
+	say(len(v.Leaderless) > 0, "leaderless: start a broker that has the data (rafka topic describe TOPIC names them); electing another one loses what it lacks: rafka topic elect")
+	say(len(v.UnderMinISR) > 0, "under min ISR: bring brokers back, producers with acks=all wait for them; or lower min.insync.replicas and accept what that means")
+	say(len(v.UnderReplicated) > 0 && len(v.Down) == 0, "under-replicated although nobody is down: replicas are catching up; if it stays, look into the log of the brokers that rafka topic describe misses in ISR")
+	say(len(v.Offline) > 0 && len(v.Down) == 0, "offline replicas although nobody is down: a disk has failed; see the log of its broker, repair and restart it")
 }

@@ -17,6 +17,8 @@ type clusterView struct {
 	Internal   int          `json:"internal_topics"`
 	Partitions int          `json:"partitions"`
 	Replicas   int          `json:"replicas"`
+	Voters     []int32      `json:"voters"` // who keeps the metadata; none where the cluster does not tell
+	Level      int16        `json:"level"`  // of the cluster's formats; 0: not told
 }
 
 type brokerView struct {
@@ -42,6 +44,14 @@ func newClusterInfo(c *clusterCommand) *cobra.Command {
 					return err
 				}
 				v := viewCluster(n)
+				if q, err := loadQuorum(ctx, adm); err == nil {
+					for _, node := range q.Nodes {
+						if node.Role != roleObserver {
+							v.Voters = append(v.Voters, node.ID)
+						}
+					}
+				}
+				_, v.Level, _ = levelsOf(ctx, adm.raw) // not told: 0
 				return c.print(cmd.OutOrStdout(), v, func(tb *table) { printCluster(tb, v) })
 			})
 		},
@@ -49,7 +59,7 @@ func newClusterInfo(c *clusterCommand) *cobra.Command {
 }
 
 func viewCluster(n *nodes) clusterView {
-	v := clusterView{ID: n.meta.Cluster, Controller: n.meta.Controller}
+	v := clusterView{ID: n.meta.Cluster, Controller: n.meta.Controller, Voters: []int32{}}
 	for _, t := range n.meta.Topics {
 		v.Topics++
 		if t.IsInternal {
@@ -74,6 +84,12 @@ func printCluster(tb *table, v clusterView) {
 		tb.row("controller", "none")
 	} else {
 		tb.row("controller", v.Controller)
+	}
+	if len(v.Voters) > 0 {
+		tb.row("voters", v.Voters)
+	}
+	if v.Level > 0 {
+		tb.row(versionFeature, v.Level)
 	}
 	serving := 0
 	for _, b := range v.Brokers {

@@ -13,6 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/rafka-io/rafka/internal/cluster/mesh"
+	"github.com/rafka-io/rafka/internal/server/kafkasrv"
 )
 
 // What a broker does.
@@ -33,6 +36,15 @@ type nodeView struct {
 	Leaders    int    `json:"leads_partitions"`
 	Replicas   int    `json:"holds_replicas"`
 	NotInSync  int    `json:"not_in_sync"`
+	// Load is what the broker has to do, as it has told the others by gossip; nil where the cluster does not know it.
+	Load *nodeLoad `json:"load,omitempty"`
+}
+
+// nodeLoad is the load of a broker.
+type nodeLoad struct {
+	Connections int64 `json:"connections"`
+	BytesIn     int64 `json:"bytes_in_per_second"`
+	BytesOut    int64 `json:"bytes_out_per_second"`
 }
 
 // serves reports whether the broker can take replicas and lead them, as far as is known.
@@ -63,7 +75,8 @@ func newClusterNodes(c *clusterCommand) *cobra.Command {
   unreachable  it should serve, and this machine cannot reach it
   absent       it holds replicas, and the cluster does not name it
 
-NOT-IN-SYNC counts the replicas that are not as far as their leader.`,
+NOT-IN-SYNC counts the replicas that are not as far as their leader. CONNECTIONS and the bytes of clients a second are what each broker has told
+the others in the last seconds, - where nothing was heard.`,
 		Args: arguments(0, 0, "[flags]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withAdmin(cmd.Context(), func(ctx context.Context, adm *admin) error {
@@ -79,9 +92,13 @@ NOT-IN-SYNC counts the replicas that are not as far as their leader.`,
 }
 
 func printNodes(tb *table, list []nodeView) {
-	tb.row("ID", "ADDRESS", "RACK", "STATE", "LEADERS", "REPLICAS", "NOT-IN-SYNC")
+	tb.row("ID", "ADDRESS", "RACK", "STATE", "LEADERS", "REPLICAS", "NOT-IN-SYNC", "CONNECTIONS", "IN/S", "OUT/S")
 	for _, n := range list {
-		tb.row(n.ID, cmp.Or(n.Address, "-"), cmp.Or(n.Rack, "-"), n.says(), n.Leaders, n.Replicas, n.NotInSync)
+		connections, in, out := "-", "-", "-"
+		if l := n.Load; l != nil {
+			connections, in, out = strconv.FormatInt(l.Connections, 10), bytesText(l.BytesIn), bytesText(l.BytesOut)
+		}
+		tb.row(n.ID, cmp.Or(n.Address, "-"), cmp.Or(n.Rack, "-"), n.says(), n.Leaders, n.Replicas, n.NotInSync, connections, in, out)
 	}
 }
 
@@ -107,8 +124,13 @@ func loadNodes(ctx context.Context, adm *admin) (*nodes, error) {
 	for _, b := range m.Brokers {
 		add(b.NodeID, b.Host, b.Port, b.Rack, stateServing)
 	}
-	for _, b := range fencedBrokers(ctx, adm) {
-		add(b.NodeID, b.Host, b.Port, b.Rack, stateFenced)
+	for _, b := range describedBrokers(ctx, adm) {
+		if b.IsFenced {
+			add(b.NodeID, b.Host, b.Port, b.Rack, stateFenced)
+		}
+		if node := known[b.NodeID]; node != nil {
+			node.Load = loadOf(&b)
+		}
 	}
 	of := func(id int32) *nodeView {
 		if known[id] == nil {
@@ -136,15 +158,28 @@ func loadNodes(ctx context.Context, adm *admin) (*nodes, error) {
 	return n, nil
 }
 
-// fencedBrokers are those that clients are not told of; none where the cluster is too old to say.
-func fencedBrokers(ctx context.Context, adm *admin) (fenced []kmsg.DescribeClusterResponseBroker) {
+// loadOf is the load of a broker, nil if the answer does not tell it.
+func loadOf(b *kmsg.DescribeClusterResponseBroker) (load *nodeLoad) {
+	b.UnknownTags.Each(func(tag uint32, value []byte) {
+		if tag != kafkasrv.LoadTag {
+			return
+		}
+		if l, err := mesh.DecodeLoad(value); err == nil {
+			load = &nodeLoad{Connections: l.Connections, BytesIn: l.BytesIn, BytesOut: l.BytesOut}
+		}
+	})
+	return load
+}
+
+// describedBrokers are all brokers, also those that clients are not told of; none where the cluster is too old to say.
+func describedBrokers(ctx context.Context, adm *admin) []kmsg.DescribeClusterResponseBroker {
 	req := kmsg.NewPtrDescribeClusterRequest()
 	req.IncludeFencedBrokers = true
 	resp, err := req.RequestWith(ctx, adm.raw)
 	if err != nil || resp.ErrorCode != 0 {
 		return nil
 	}
-	return slices.DeleteFunc(resp.Brokers, func(b kmsg.DescribeClusterResponseBroker) bool { return !b.IsFenced })
+	return resp.Brokers
 }
 
 // find returns a broker by its id.

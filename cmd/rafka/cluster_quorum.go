@@ -14,6 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// roleObserver is the role of a node that has no vote.
+const roleObserver = "observer"
+
 type quorumView struct {
 	Leader        int32        `json:"leader"`
 	Epoch         int32        `json:"leader_epoch"`
@@ -106,7 +109,7 @@ func viewQuorum(p *kmsg.DescribeQuorumResponseTopicPartition, addresses []kmsg.D
 	slices.SortFunc(p.CurrentVoters, byID)
 	slices.SortFunc(p.Observers, byID)
 	add("voter", p.CurrentVoters)
-	add("observer", p.Observers)
+	add(roleObserver, p.Observers)
 	return v
 }
 
@@ -126,7 +129,7 @@ func printQuorum(tb *table, v *quorumView, now time.Time) {
 	}
 	tb.row("epoch", v.Epoch)
 	tb.row("changes", v.HighWatermark)
-	voters := slices.DeleteFunc(slices.Clone(v.Nodes), func(n quorumNode) bool { return n.Role == "observer" })
+	voters := slices.DeleteFunc(slices.Clone(v.Nodes), func(n quorumNode) bool { return n.Role == roleObserver })
 	tb.row("voters", fmt.Sprintf("%d, of which %d must run", len(voters), v.Majority))
 	tb.section("NODES")
 	tb.row("ID", "ROLE", "LOG-END", "LAG", "LAST-FETCH", "CAUGHT-UP", "ADDRESS")

@@ -11,14 +11,31 @@ import (
 
 func newClusterRebalance(c *clusterCommand) *cobra.Command {
 	var dryRun bool
+	var balance balanceOptions
 	cmd := &cobra.Command{
 		Use:   "rebalance",
 		Short: "Have every partition led by its preferred replica again",
 		Long: `Have every partition led by its preferred replica, the first in its list, and say which leaders move. After a broker was away
-others lead what it led; Rafka and Kafka give that back by themselves after a while, this does it now. No data moves.`,
+others lead what it led; Rafka and Kafka give that back by themselves after a while, this does it now. No data moves.
+
+A Rafka cluster also evens out by itself, by the number of replicas and leaders and by what they have to do: --explain says what it moved and
+why, --off and --on are its switch (` + balanceKey + `), and --cancel stops what is under way as well. Topics of which somebody has
+reassigned partitions are left as they were placed; --release gives them back.`,
+		Example: `  rafka cluster rebalance --dry-run
+  rafka cluster rebalance --explain
+  rafka cluster rebalance --cancel`,
 		Args: arguments(0, 0, "[flags]"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch n := balance.asked(); {
+			case n > 1 || n == 1 && dryRun:
+				return usagef("one thing at a time: --dry-run, --explain, --on, --off, --cancel or --release")
+			case balance.http != "" && !balance.explain:
+				return usagef("--http is of --explain")
+			}
 			return c.withAdmin(cmd.Context(), func(ctx context.Context, adm *admin) error {
+				if balance.asked() > 0 {
+					return c.balance(ctx, cmd, adm, &balance)
+				}
 				m, err := adm.Metadata(ctx)
 				if err != nil {
 					return err
@@ -34,6 +51,7 @@ others lead what it led; Rafka and Kafka give that back by themselves after a wh
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say which leaders would move, move none")
+	balance.register(cmd)
 	return cmd
 }
 

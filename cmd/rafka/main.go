@@ -90,7 +90,7 @@ func newRoot(getenv func(string) string) *cobra.Command {
 	}
 	add("server", newServeCommand(), newDevCommand())
 	add("data", newProduceCommand(getenv), newConsumeCommand(getenv), newQueueCommand(getenv), newCatCommand(getenv))
-	add("admin", newTopicCommand(getenv), newGroupCommand(getenv), newShareCommand(getenv), newTxnCommand(getenv), newConfigCommand(getenv), newClusterCommand(getenv))
+	add("admin", newTopicCommand(getenv), newGroupCommand(getenv), newShareCommand(getenv), newTxnCommand(getenv), newConfigCommand(getenv), newClusterCommand(getenv), newVerifyCommand(getenv))
 	add("tools", newDoctorCommand(getenv), newExplainCommand(getenv), newBenchCommand(getenv), newDumpLogCommand(), newVersionCommand())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")

@@ -20,6 +20,7 @@ type serveOptions struct {
 	peerAddr  *string
 	nodeID    int      // -1: the configuration decides
 	join      []string // addresses of other brokers' peer ports
+	metadata  *string  // where the cluster's metadata is kept
 	expect    int      // of --bootstrap-expect; -1: the configuration decides
 
 	stdout, stderr io.Writer // the banner with the addresses; logs
@@ -29,7 +30,7 @@ type serveOptions struct {
 func newServeCommand() *cobra.Command {
 	var o serveOptions
 	level := oneOf("info", "debug", "warn", "error")
-	var kafkaAddr, httpAddr, grpcAddr, peerAddr string
+	var kafkaAddr, httpAddr, grpcAddr, peerAddr, metadata string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Start a server",
@@ -57,7 +58,7 @@ any number of times; a broker that belongs to a cluster needs only its --data-di
 				return nil
 			}
 			o.kafkaAddr, o.httpAddr, o.grpcAddr = given("kafka-addr", &kafkaAddr), given("http-addr", &httpAddr), given("grpc-addr", &grpcAddr)
-			o.peerAddr = given("peer-addr", &peerAddr)
+			o.peerAddr, o.metadata = given("peer-addr", &peerAddr), given("metadata", &metadata)
 			if cmd.Flags().Changed("log-level") {
 				o.logLevel = level.value
 			}
@@ -73,6 +74,7 @@ any number of times; a broker that belongs to a cluster needs only its --data-di
 	f.StringVar(&peerAddr, "peer-addr", "", "address at which other brokers reach this one (default none: nobody can join)")
 	f.StringSliceVar(&o.join, "join", nil, "peer addresses of brokers whose cluster to join (comma-separated, repeatable)")
 	f.IntVar(&o.expect, "bootstrap-expect", -1, "how many fresh brokers found a cluster, where there is none to join")
+	f.StringVar(&metadata, "metadata", "", "where the cluster's metadata is kept, as `etcd://HOST:PORT,HOST:PORT/PREFIX` (default: in the brokers)")
 	f.IntVar(&o.nodeID, "node-id", -1, "id of this broker in its cluster (default: one that is free)")
 	f.StringVar(&o.config, "config", "", "configuration `FILE`: YAML, or server.properties")
 	f.Var(&o.set, "set", "set one configuration key (repeatable)")

@@ -91,6 +91,7 @@ func loadConfig(o serveOptions) (*config.Static, []config.Notice, error) {
 	}
 	for key, addr := range map[string]*string{
 		"rafka.kafka.address": o.kafkaAddr, "rafka.http.address": o.httpAddr, "rafka.grpc.address": o.grpcAddr, "rafka.peer.address": o.peerAddr,
+		"rafka.metadata": o.metadata,
 	} {
 		if addr != nil {
 			flag(key, *addr)

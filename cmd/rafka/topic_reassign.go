@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // reassignOptions are the flags of `topic reassign`.
@@ -17,6 +18,7 @@ type reassignOptions struct {
 	replicas     []int32
 	cancel, list bool
 	dryRun       bool
+	throttle     string
 	wait         waiting
 }
 
@@ -30,9 +32,12 @@ ones go on serving; --wait watches until all is done.
 
 --replicas lists the brokers that shall have the partition, the preferred leader first. Without --partition it is for all
 partitions, and then the list is turned by one from each to the next, so that all of the brokers lead.
+--throttle limits how much is copied, on each broker and in each direction, of what is not in sync: it sets the settings that Kafka's tools set, and takes them back
+with --wait when all is moved, else when it is called with --throttle off.
 --cancel gives up what is under way: the partitions keep the replicas that they had. --list shows what is under way, of one topic or all.`,
 		Example: `  rafka topic reassign orders --replicas 1,2,3 --wait
   rafka topic reassign orders --partition 4 --replicas 2,3
+  rafka topic reassign orders --replicas 2,3,4 --throttle 50MB --wait
   rafka topic reassign --list
   rafka topic reassign orders --cancel`,
 		Args: arguments(0, 1, "TOPIC"),
@@ -46,6 +51,13 @@ partitions, and then the list is turned by one from each to the next, so that al
 				if o.list {
 					return t.listMoves(within, cmd, adm, &o, names)
 				}
+				if o.throttle == throttleOff {
+					outcomes, err := unthrottle(within, adm, names[0])
+					if err != nil {
+						return err
+					}
+					return t.printOutcomes(cmd.OutOrStdout(), "what", outcomes)
+				}
 				return t.reassign(ctx, within, cmd, adm, &o, names[0])
 			})
 		},
@@ -54,6 +66,7 @@ partitions, and then the list is turned by one from each to the next, so that al
 	f := cmd.Flags()
 	f.Int32SliceVarP(&o.partitions, "partition", "p", nil, "only this `PARTITION` (repeatable; default all)")
 	f.Int32SliceVar(&o.replicas, "replicas", nil, "ids of the `BROKERS` that shall have it, the preferred leader first")
+	f.StringVar(&o.throttle, "throttle", "", "copy at most so many `BYTES` a second; off: no limit any more")
 	f.BoolVar(&o.cancel, "cancel", false, "give up what is under way")
 	f.BoolVar(&o.list, "list", false, "show what is under way")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would move, move nothing")
@@ -63,7 +76,7 @@ partitions, and then the list is turned by one from each to the next, so that al
 
 func (o *reassignOptions) check(names []string) error {
 	asked := 0
-	for _, is := range []bool{len(o.replicas) > 0, o.cancel, o.list} {
+	for _, is := range []bool{len(o.replicas) > 0, o.cancel, o.list, o.throttle == throttleOff} {
 		if is {
 			asked++
 		}
@@ -71,11 +84,15 @@ func (o *reassignOptions) check(names []string) error {
 	sorted := slices.Sorted(slices.Values(o.replicas))
 	switch {
 	case asked != 1:
-		return usagef("say what to do: one of --replicas 1,2,3, --cancel, --list")
+		return usagef("say what to do: one of --replicas 1,2,3, --cancel, --list, --throttle off")
 	case len(names) == 0 && !o.list:
 		return usagef("missing argument: rafka topic reassign TOPIC")
 	case len(names) == 0 && len(o.partitions) > 0:
 		return usagef("--partition is of a topic: name it")
+	case o.throttle != "" && o.throttle != throttleOff && (len(o.replicas) == 0 || o.dryRun):
+		return usagef("--throttle BYTES is of what --replicas moves")
+	case o.throttle == throttleOff && o.wait.on:
+		return usagef("--throttle off is done at once: leave out --wait")
 	case o.list && o.wait.on:
 		return usagef("--list only shows: leave out --wait")
 	case o.dryRun && len(o.replicas) == 0:
@@ -120,6 +137,9 @@ func (t *topicCommand) listMoves(ctx context.Context, cmd *cobra.Command, adm *a
 
 // movesOf are the moves under way of a topic's partitions, all or those named, or of all topics.
 func movesOf(ctx context.Context, adm *admin, names []string, partitions []int32) (kadm.ListPartitionReassignmentsResponses, error) {
+	if len(names) == 0 {
+		return allMoves(ctx, adm)
+	}
 	var of kadm.TopicsSet
 	for _, name := range names {
 		chosen, err := choosePartitions(ctx, adm, name, partitions)
@@ -131,6 +151,27 @@ func movesOf(ctx context.Context, adm *admin, names []string, partitions []int32
 		}
 	}
 	return adm.ListPartitionReassignments(ctx, of)
+}
+
+// allMoves are the moves under way of all topics. kadm asks for those of no topic where none is named.
+func allMoves(ctx context.Context, adm *admin) (kadm.ListPartitionReassignmentsResponses, error) {
+	resp, err := kmsg.NewPtrListPartitionReassignmentsRequest().RequestWith(ctx, adm.raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, errors.New(describedText(err, deref(resp.ErrorMessage)))
+	}
+	all := kadm.ListPartitionReassignmentsResponses{}
+	for _, t := range resp.Topics {
+		all[t.Topic] = map[int32]kadm.ListPartitionReassignmentsResponse{}
+		for _, p := range t.Partitions {
+			all[t.Topic][p.Partition] = kadm.ListPartitionReassignmentsResponse{
+				Topic: t.Topic, Partition: p.Partition, Replicas: p.Replicas, AddingReplicas: p.AddingReplicas, RemovingReplicas: p.RemovingReplicas,
+			}
+		}
+	}
+	return all, nil
 }
 
 func (t *topicCommand) reassign(ctx, within context.Context, cmd *cobra.Command, adm *admin, o *reassignOptions, topic string) error {
@@ -156,6 +197,11 @@ func (t *topicCommand) reassign(ctx, within context.Context, cmd *cobra.Command,
 	if o.dryRun {
 		return t.printOutcomes(cmd.OutOrStdout(), "partition", outcomes)
 	}
+	if o.throttle != "" {
+		if err := throttle(within, adm, topic, o.throttle, chosen, o.target); err != nil {
+			return err
+		}
+	}
 	answers, err := adm.AlterPartitionAssignments(within, req)
 	if err != nil {
 		return err
@@ -174,6 +220,13 @@ func (t *topicCommand) reassign(ctx, within context.Context, cmd *cobra.Command,
 	if o.wait.on && begun > 0 {
 		if err := t.awaitMoves(ctx, cmd, adm, o, topic, begun); err != nil {
 			return err
+		}
+		if o.throttle != "" {
+			within, cancel := context.WithTimeout(ctx, t.timeout)
+			defer cancel()
+			if _, err := unthrottle(within, adm, topic); err != nil {
+				return fmt.Errorf("all is moved, and the throttle stays (`rafka topic reassign %s --throttle off` takes it off): %w", topic, err)
+			}
 		}
 		for i := range outcomes {
 			if outcomes[i].Error == "" && !o.cancel {

@@ -16,11 +16,11 @@ var layers = []layer{
 	{"store", []string{"internal/storage"}},
 	{"store tools", []string{"internal/storage/compact", "internal/storage/logtest"}},
 	{"engines", []string{"internal/storage/seglog", "internal/storage/memlog", "internal/storage/pebblelog", "internal/storage/objectlog", "internal/storage/tier"}},
-	{"policy", []string{"internal/isr", "internal/auth", "internal/quota", "internal/hookrun", "internal/schema"}},
+	{"policy", []string{"internal/isr", "internal/digest", "internal/auth", "internal/quota", "internal/hookrun", "internal/schema"}},
 	{"replica", []string{"internal/partition"}},
 	{"links", []string{"internal/cluster/peer", "internal/cluster/mesh", "internal/cluster/lanes", "internal/cluster/join"}},
 	{"hosts", []string{"internal/cluster/quorum", "internal/replica", "internal/coordinator"}},
-	{"decide", []string{"internal/controller", "internal/coordinator/group", "internal/coordinator/share", "internal/coordinator/txn", "internal/coordinator/registry"}},
+	{"decide", []string{"internal/cluster/seats", "internal/controller", "internal/coordinator/group", "internal/coordinator/share", "internal/coordinator/txn", "internal/coordinator/registry"}},
 	{"decide loop", []string{"internal/controller/loop"}},
 	{"queues", []string{"internal/queue", "internal/txnmarker"}},
 	{"verbs", []string{"internal/broker"}},
@@ -41,7 +41,7 @@ var outsideMayUse = []string{"internal/kafka", "internal/record", "internal/wire
 
 // pure packages decide or translate: (state, input, now) in, (records, answer) out (ARC-3).
 var pure = []string{
-	"internal/record", "internal/isr", "internal/controller", "internal/schema", "internal/storage/compact",
+	"internal/record", "internal/isr", "internal/digest", "internal/controller", "internal/schema", "internal/storage/compact",
 	"internal/coordinator/group", "internal/coordinator/share", "internal/coordinator/txn", "internal/coordinator/registry",
 }
 

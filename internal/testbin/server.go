@@ -18,20 +18,49 @@ import (
 	"time"
 )
 
+// BinaryVariable names a binary that was built before, to be run instead: that of a release, or of a tree that is not this one.
+const BinaryVariable = "RAFKA_TEST_BINARY"
+
 var build = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv(BinaryVariable); bin != "" {
+		return filepath.Abs(bin)
+	}
+	return compile()
+})
+
+// compile builds the binary with flags of go build.
+func compile(flags ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "rafka-bin-")
 	if err != nil {
 		return "", err
 	}
 	bin := filepath.Join(dir, "rafka")
-	cmd := exec.Command("go", "build", "-o", bin, "github.com/rafka-io/rafka/cmd/rafka")
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", bin, "github.com/rafka-io/rafka/cmd/rafka")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return bin, nil
-})
+}
 
-// Binary is the path of the real binary, built on the first call.
+// EarlierVariable names the binary of an earlier release, for tests of upgrades from that one.
+const EarlierVariable = "RAFKA_TEST_EARLIER_BINARY"
+
+// Earlier is a binary that stands for an earlier release, built of this source: it understands rafka.version up to a level and reads nothing
+// that came later. EarlierVariable puts a real one in its place.
+func Earlier(t testing.TB, level int) string {
+	t.Helper()
+	if bin := os.Getenv(EarlierVariable); bin != "" {
+		return bin
+	}
+	bin, err := compile("-ldflags", fmt.Sprintf("-X github.com/rafka-io/rafka/internal/metadata.earlier=%d", level))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(bin)) })
+	return bin
+}
+
+// Binary is the path of the real binary, built on the first call, or the one that BinaryVariable names.
 func Binary(t testing.TB) string {
 	t.Helper()
 	bin, err := build()
@@ -66,7 +95,13 @@ func Start(t testing.TB, args ...string) *Server {
 // Begin is Start without the waiting: servers that look for each other must all have begun before one is ready.
 func Begin(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{cmd: exec.Command(Binary(t), append([]string{"serve"}, args...)...), gone: make(chan struct{}), ready: make(chan struct{})}
+	return BeginOf(t, Binary(t), args...)
+}
+
+// BeginOf is Begin of a binary that somebody else has built.
+func BeginOf(t testing.TB, bin string, args ...string) *Server {
+	t.Helper()
+	s := &Server{cmd: exec.Command(bin, append([]string{"serve"}, args...)...), gone: make(chan struct{}), ready: make(chan struct{})}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // TestKillKeepsEveryPromise runs producers, transactional pipelines, groups of both protocols and a queue ordered by key while the server is
 // killed with SIGKILL and started again. Then: what pipelines committed is in the output once, and nothing that they aborted is; no
 // partition had two owners; no committed offset went back; every queued record was delivered until it was accepted and not after, and
-// never two of one key at once (RELIABILITY T1-T4, G2-G4, P1-P4).
+// never two of one key at once (RELIABILITY T1-T4, G2-G4, P1-P4; WRK-1, WRK-2, WRK-3, WRK-4).
 func TestKillKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
