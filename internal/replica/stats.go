@@ -16,6 +16,7 @@ type Counts struct {
 	Offline     int              // partitions whose log failed: OfflineReplicaCount
 	Total       *partition.Stats // of all topics, removed ones included
 
+	Delayed         int // records led here that wait for their time, of partitions that are in use
 	UnderReplicated int // led here, with replicas that are not in sync
 	Following       FollowCounts
 }
@@ -51,6 +52,8 @@ func (m *Manager) Counts() Counts {
 				continue
 			}
 			c.Leaders++
+			waiting, _ := p.Delayed()
+			c.Delayed += waiting
 			if len(r.ISR) < len(r.Replicas) {
 				c.UnderReplicated++
 			}
