@@ -49,6 +49,11 @@ abuse: # the long forms of what is done to the real binary: floods, bombs, full 
 clients: # real clients that can be installed here: kcat, Kafka's tools, Java programs, Kafka Streams, confluent-kafka, kafkajs; skips what is missing
 	RAFKA_CLIENTS=1 $(GO) test -count=1 -timeout 20m -parallel 4 ./test/clients
 
+.PHONY: clients-cluster
+clients-cluster: # the same clients against three brokers; then the quick ones while these are restarted one after another all the time
+	RAFKA_CLIENTS=1 RAFKA_CLIENTS_NODES=3 $(GO) test -count=1 -timeout 20m -parallel 2 ./test/clients
+	RAFKA_CLIENTS=1 RAFKA_CLIENTS_NODES=3 RAFKA_CLIENTS_ROLL=1 $(GO) test -count=1 -timeout 20m -parallel 1 -run 'Kcat|JavaPrograms/Pipe|JavaPrograms/Group_classic' ./test/clients
+
 .PHONY: bench
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/record ./internal/storage/... ./internal/broker ./internal/server/...

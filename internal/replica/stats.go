@@ -18,6 +18,7 @@ type Counts struct {
 
 	Rot RotCounts
 
+	Delayed         int // records led here that wait for their time, of partitions that are in use
 	UnderReplicated int // led here, with replicas that are not in sync
 	Following       FollowCounts
 }
@@ -53,6 +54,8 @@ func (m *Manager) Counts() Counts {
 				continue
 			}
 			c.Leaders++
+			waiting, _ := p.Delayed()
+			c.Delayed += waiting
 			if len(r.ISR) < len(r.Replicas) {
 				c.UnderReplicated++
 			}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func TestLargeFileGoesThroughInEveryCodec(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines")
 	lines, want := writeLines(t, path, seed, int64(mb)<<20)
 	t.Logf("seed %d: %d lines, %d MiB, sha256 %s", seed, lines, mb, want)
-	srv, _ := serve(t)
+	srv := serve(t)
 	for _, z := range codecs {
 		for _, way := range []struct {
 			name    string
@@ -126,7 +127,7 @@ func produceFranz(t *testing.T, addr, topic, path string, codec int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic), kgo.AllowAutoTopicCreation(),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addr, ",")...), kgo.DefaultProduceTopic(topic), kgo.AllowAutoTopicCreation(),
 		kgo.ProducerBatchCompression(codecs[codec].kgo), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +154,7 @@ func produceFranz(t *testing.T, addr, topic, path string, codec int) {
 
 func consumeFranz(t *testing.T, addr, topic string, lines int, into hash.Hash) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addr, ",")...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func consumeFranz(t *testing.T, addr, topic string, lines int, into hash.Hash) {
 // remove deletes a topic, so that the disk need not hold all of them.
 func remove(t *testing.T, addr, topic string) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addr, ",")...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func TestJavaPrograms(t *testing.T) {
 				t.Skip("kafka-streams is not on the class path")
 			}
 			t.Parallel()
-			srv, _ := serve(t, quickGroups...)
+			srv := serve(t, quickGroups...)
 			words := strings.Fields(p.name)
 			args := append([]string{"-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath, words[0], srv.Kafka}, words[1:]...)
 			out, ok := run(t, 4*time.Minute, "", "java", append(args, p.args...)...)

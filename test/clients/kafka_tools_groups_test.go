@@ -19,7 +19,7 @@ func (k tools) consume(topic, group, n string, more ...string) string {
 func TestKafkaToolsManageGroups(t *testing.T) {
 	t.Parallel()
 	classpath := kafkaTools(t)
-	srv, _ := serve(t, quickGroups...)
+	srv := serve(t, quickGroups...)
 	k := tools{t, classpath, srv.Kafka}
 	k.in(numbered("m", 10), pkg+"ConsoleProducer", "--topic", "ten")
 	k.has(k.consume("ten", "old", "10", "--command-property", "group.protocol=classic"), `^m-0$`, `^m-9$`, `Processed a total of 10 messages`)
@@ -41,7 +41,7 @@ func TestKafkaToolsManageGroups(t *testing.T) {
 func TestKafkaToolsManageQueues(t *testing.T) {
 	t.Parallel()
 	classpath := kafkaTools(t)
-	srv, _ := serve(t, quickGroups...)
+	srv := serve(t, quickGroups...)
 	k := tools{t, classpath, srv.Kafka}
 	k.in("", "kafka.admin.ConfigCommand", "--alter", "--group", "workers", "--add-config", "share.auto.offset.reset=earliest")
 	k.in(numbered("job", 10), pkg+"ConsoleProducer", "--topic", "jobs")
@@ -58,7 +58,7 @@ func TestKafkaToolsManageQueues(t *testing.T) {
 func TestKafkaToolsSeeTransactionsAndReadOurInternalTopics(t *testing.T) {
 	t.Parallel()
 	classpath := kafkaTools(t)
-	srv, dir := serve(t, quickGroups...)
+	srv, dir := serveAlone(t, quickGroups...)
 	k := tools{t, classpath, srv.Kafka}
 	k.has(k.in("", pkg+"ProducerPerformance", "--topic", "paid", "--num-records", "500", "--record-size", "50", "--throughput", "-1",
 		"--transactional-id", "payer", "--transaction-duration-ms", "20"), `^500 records sent`)

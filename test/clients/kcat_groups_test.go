@@ -19,7 +19,7 @@ func group(t *testing.T, addr, group, topic string, more ...string) []string {
 func TestKcatGroupGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	need(t, "kcat")
-	srv, _ := serve(t, append([]string{"--set", "num.partitions=3"}, quickGroups...)...)
+	srv := serve(t, append([]string{"--set", "num.partitions=3"}, quickGroups...)...)
 	for _, assignor := range []string{"range", "roundrobin", "cooperative-sticky"} {
 		topic := "read-" + assignor
 		x := []string{"-X", "partition.assignment.strategy=" + assignor}
@@ -42,7 +42,7 @@ func TestKcatGroupGoesOnWhereItWas(t *testing.T) {
 func TestKcatProducesInATransaction(t *testing.T) {
 	t.Parallel()
 	need(t, "kcat")
-	srv, _ := serve(t, quickGroups...)
+	srv := serve(t, quickGroups...)
 	for round := range 3 {
 		kcat(t, srv.Kafka, numbered(strings.Repeat("t", round+1), 200), "-P", "-t", "paid", "-p", "0", "-X", "transactional.id=payer")
 	}

@@ -44,7 +44,7 @@ func kcat(t *testing.T, addr, input string, args ...string) string {
 // stored counts the records of partition 0 of a topic by the compression of their batch.
 func stored(t *testing.T, addr, topic string, n int) map[uint8]int {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(addr, ",")...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func stored(t *testing.T, addr, topic string, n int) map[uint8]int {
 
 func TestKcatListsTheCluster(t *testing.T) {
 	need(t, "kcat")
-	srv, _ := serve(t)
+	srv, _ := serveAlone(t)
 	kcat(t, srv.Kafka, "x\n", "-P", "-t", "listed")
 	var m struct {
 		Brokers []struct {
@@ -88,7 +88,7 @@ func TestKcatListsTheCluster(t *testing.T) {
 // batches tell.
 func TestKcatProducesInEveryCodec(t *testing.T) {
 	need(t, "kcat")
-	srv, _ := serve(t)
+	srv := serve(t)
 	for _, z := range codecs {
 		lines := numbered(z.name, 1000)
 		kcat(t, srv.Kafka, lines, "-P", "-t", z.name, "-p", "0", "-z", z.name, "-X", "linger.ms=100")
@@ -104,7 +104,7 @@ func TestKcatProducesInEveryCodec(t *testing.T) {
 
 func TestKcatKeepsKeysHeadersNullsAndTimes(t *testing.T) {
 	need(t, "kcat")
-	srv, _ := serve(t)
+	srv := serve(t)
 	kcat(t, srv.Kafka, "k1:v1\nk2:\n", "-P", "-t", "parts", "-p", "0", "-K:", "-Z", "-H", "a=1", "-H", "b=2")
 	before := time.Now().UnixMilli()
 	out := kcat(t, srv.Kafka, "", "-C", "-t", "parts", "-p", "0", "-e", "-q", "-f", `%o|%k|%s|%S|%h|%T\n`)
@@ -122,7 +122,7 @@ func TestKcatKeepsKeysHeadersNullsAndTimes(t *testing.T) {
 
 func TestKcatReadsFromWhereItIsTold(t *testing.T) {
 	need(t, "kcat")
-	srv, _ := serve(t)
+	srv := serve(t)
 	kcat(t, srv.Kafka, numbered("v", 20), "-P", "-t", "places", "-p", "0")
 	first := time.Now().UnixMilli()
 	for time.Now().UnixMilli() <= first { // the next record is later than all before
@@ -150,7 +150,7 @@ func TestKcatReadsFromWhereItIsTold(t *testing.T) {
 
 func TestKcatProducesWithEveryAcksAndIdempotent(t *testing.T) {
 	need(t, "kcat")
-	srv, _ := serve(t)
+	srv := serve(t)
 	for i, x := range []string{"acks=0", "acks=1", "acks=all", "enable.idempotence=true"} {
 		topic := fmt.Sprint("acks", i)
 		kcat(t, srv.Kafka, numbered("m", 100), "-P", "-t", topic, "-p", "0", "-X", x)
@@ -162,7 +162,7 @@ func TestKcatProducesWithEveryAcksAndIdempotent(t *testing.T) {
 
 func TestKcatMovesALargeMessage(t *testing.T) {
 	need(t, "kcat")
-	srv, _ := serve(t)
+	srv := serve(t)
 	large := strings.Repeat("0123456789", 90_000) + "\n"
 	kcat(t, srv.Kafka, large, "-P", "-t", "large", "-p", "0")
 	if got := kcat(t, srv.Kafka, "", "-C", "-t", "large", "-p", "0", "-e", "-q"); got != large {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +28,63 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// serve starts the real binary with its Kafka door on a free port and returns it with its data directory.
-func serve(t *testing.T, args ...string) (*testbin.Server, string) {
+// brokers is what clients connect to.
+type brokers struct {
+	Kafka string        // addresses, comma-separated
+	Log   func() string // what they printed
+}
+
+// serve starts the real binary with its Kafka door on a free port: one broker, or as many as RAFKA_CLIENTS_NODES says, whose topics have
+// replicas on three of them if nobody says otherwise. With RAFKA_CLIENTS_ROLL these are restarted one after another all the time, so that
+// leaders, coordinators and the controller move under the clients.
+func serve(t *testing.T, args ...string) brokers {
+	t.Helper()
+	n, _ := strconv.Atoi(os.Getenv("RAFKA_CLIENTS_NODES"))
+	if n < 2 {
+		s, _ := serveAlone(t, args...)
+		return brokers{s.Kafka, s.Log}
+	}
+	c := testbin.NewNodes(t, n, append([]string{"--http-addr", "", "--grpc-addr", "", "--log-level", "warn",
+		"--set", fmt.Sprintf("default.replication.factor=%d", min(n, 3)), "--set", "min.insync.replicas=2"}, args...)...)
+	c.Start()
+	t.Cleanup(c.Logs)
+	if os.Getenv("RAFKA_CLIENTS_ROLL") != "" {
+		roll(t, c)
+	}
+	return brokers{strings.Join(c.Kafka, ","), func() string { return "(at the end)" }}
+}
+
+// ending is a test whose brokers may be killed by its end while they start.
+type ending struct{ testing.TB }
+
+func (e ending) Fatalf(format string, args ...any) {
+	if e.Context().Err() != nil {
+		runtime.Goexit()
+	}
+	e.TB.Fatalf(format, args...)
+}
+
+// roll stops one broker after another and starts it again, until the test ends.
+func roll(t *testing.T, c *testbin.Nodes) {
+	c.T = ending{t}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ; i = (i + 1) % len(c.Procs) {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(3 * time.Second): // for clients to get somewhere: what is tested is the change, not that nothing ever stands
+			}
+			c.Stop(i)
+			c.Start()
+		}
+	}()
+	t.Cleanup(func() { <-ended })
+}
+
+// serveAlone starts one broker and returns it with its data directory.
+func serveAlone(t *testing.T, args ...string) (*testbin.Server, string) {
 	t.Helper()
 	dir := t.TempDir()
 	s := testbin.Start(t, append([]string{"--data-dir", dir, "--kafka-addr", "127.0.0.1:0", "--http-addr", "", "--grpc-addr", "", "--log-level", "warn"}, args...)...)

@@ -51,7 +51,7 @@ func installed(t *testing.T, what string, commands ...[]string) string {
 // script runs a program of testdata, which checks what it sees itself, against a broker of its own.
 func script(t *testing.T, env []string, name string, args ...string) {
 	t.Helper()
-	srv, _ := serve(t, quickGroups...)
+	srv := serve(t, quickGroups...)
 	out, ok := run(t, 3*time.Minute, "", "env", append(append(env, name), append(args, srv.Kafka)...)...)
 	if !ok {
 		t.Fatalf("%s failed:\n%s\nthe broker:\n%s", filepath.Base(args[0]), tail(out), tail(srv.Log()))

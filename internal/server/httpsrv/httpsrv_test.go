@@ -44,8 +44,9 @@ func image(t testing.TB, partitions ...int) (*metadata.Image, *metadata.Delta) {
 type fake struct{ topics []Topic }
 
 func (f fake) Counts() Counts {
-	return Counts{Topics: len(f.topics), Partitions: 6, Leaders: 5, UnderMinISR: 1, AtMinISR: 2, Offline: 1,
-		Traffic: Traffic{MessagesIn: 100, BytesIn: 200, BytesOut: 300, ProduceRequests: 40, FetchRequests: 50, FailedProduce: 6, FailedFetch: 7}}
+	return Counts{Topics: len(f.topics), Partitions: 6, Leaders: 5, UnderMinISR: 1, AtMinISR: 2, Offline: 1, Delayed: 9,
+		Following: Following{Sources: 2, Silent: 1, Failed: 3, MaxLag: 11, Behind: 1500 * time.Millisecond, BytesIn: 12, Failures: 13},
+		Traffic:   Traffic{MessagesIn: 100, BytesIn: 200, BytesOut: 300, ProduceRequests: 40, FetchRequests: 50, FailedProduce: 6, FailedFetch: 7}}
 }
 func (f fake) Topics() []Topic { return f.topics }
 func (f fake) Partitions(t Topic) []Partition {
@@ -147,6 +148,14 @@ func TestPageTellsWhatItsSourcesTell(t *testing.T) {
 		`kafka_cluster_partition_underminisr`:                                        1,
 		`kafka_cluster_partition_atminisr`:                                           2,
 		`kafka_server_replicamanager_offlinereplicacount`:                            1,
+		`kafka_server_replicafetchermanager_deadthreadcount`:                         1,
+		`kafka_server_replicafetchermanager_failedpartitionscount`:                   3,
+		`kafka_server_replicafetchermanager_maxlag`:                                  11,
+		`rafka_replica_behind_seconds`:                                               1.5,
+		`rafka_replica_fetchers`:                                                     2,
+		`rafka_replica_fetch_failures_total`:                                         13,
+		`kafka_server_brokertopicmetrics_replicationbytesin_total`:                   12,
+		`rafka_delayed_records`:                                                      9,
 		`kafka_log_logmanager_offlinelogdirectorycount`:                              1,
 		`rafka_storage_disk_free_bytes{directory="/data"}`:                           400,
 		`kafka_server_brokertopicmetrics_messagesin_total{topic="t0"}`:               7,

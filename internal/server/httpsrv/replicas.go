@@ -13,9 +13,13 @@ type replicas struct{ manager *replica.Manager }
 
 func (r replicas) Counts() Counts {
 	c := r.manager.Counts()
+	f := c.Following
 	return Counts{
 		Topics: c.Topics, Partitions: c.Partitions, Leaders: c.Leaders, UnderMinISR: c.UnderMinISR, AtMinISR: c.AtMinISR,
-		Offline: c.Offline, Rot: c.Rot, Traffic: traffic(c.Total),
+		Offline: c.Offline, Delayed: c.Delayed, Rot: c.Rot, Traffic: traffic(c.Total),
+		Following: Following{
+			Sources: f.Fetchers, Silent: f.Silent, Failed: f.Failed, MaxLag: f.MaxLag, Behind: f.Behind, BytesIn: f.BytesIn, Failures: f.Failures,
+		},
 	}
 }
 

@@ -49,7 +49,19 @@ type Counts struct {
 	UnderMinISR, AtMinISR       int
 	Offline                     int // partitions whose log failed
 	Rot                         replica.RotCounts
+	Delayed                     int // records that wait for their time
 	Traffic                     Traffic
+	Following                   Following
+}
+
+// Following is what this node copies from others, and how well.
+type Following struct {
+	Sources, Silent int   // brokers that it copies from; of these, those that do not answer
+	Failed          int   // partitions of which the last attempt failed
+	MaxLag          int64 // records
+	Behind          time.Duration
+	BytesIn         int64 // since the broker started, as Failures
+	Failures        int64
 }
 
 // Traffic counts since the broker started.

@@ -41,7 +41,8 @@ public final class Streams {
         Clients.topics(broker, PARTITIONS, app + "-lines", app + "-echoes", app + "-languages", app + "-counts", app + "-windows", app + "-joined", app + "-echoed");
         try (KafkaProducer<String, String> out = Clients.producer(broker)) {
             for (int i = 0; i < WORDS.length; i++) {
-                out.send(new ProducerRecord<>(app + "-languages", WORDS[i], LANGUAGES[i]));
+                // Older than all lines, or a line that is fetched at the same time would be joined first, and with nothing.
+                out.send(new ProducerRecord<>(app + "-languages", null, 1_600_000_000_000L, WORDS[i], LANGUAGES[i]));
             }
         }
         Topology topology = topology(app);

@@ -3,7 +3,7 @@ const { Kafka, logLevel } = require('kafkajs');
 
 const RECORDS = 300;
 const PARTITIONS = 4;
-const kafka = new Kafka({ brokers: [process.argv[2]], clientId: 'pipe', logLevel: logLevel.NOTHING });
+const kafka = new Kafka({ brokers: process.argv[2].split(','), clientId: 'pipe', logLevel: logLevel.NOTHING });
 const quick = { sessionTimeout: 6000, rebalanceTimeout: 6000, heartbeatInterval: 300, maxWaitTimeInMs: 200 };
 
 function check(holds, what) {
