@@ -26,6 +26,8 @@ type Env struct {
 	Unclean func(img *metadata.Image, topic string) bool
 	// Loads are the busiest partitions, each once; nil: nobody knows. Upkeep spreads them.
 	Loads []Load
+	// Restless: brokers or topics have just come, and more may come. Upkeep does not even out then, or it would move what is being set up.
+	Restless bool
 	// Supports is the highest level of a feature that a broker has said it understands; known is false while it has said nothing. nil:
 	// whoever is registered understands what this node does.
 	Supports func(id kafka.BrokerID, feature string) (level int16, known bool)

@@ -32,10 +32,14 @@ func Upkeep(env *Env, img *metadata.Image, limit int) (records []metadata.Record
 	u.raiseInternal()
 	if u.setting("auto.leader.rebalance.enable") != "false" {
 		u.preferLeaders()
-		u.spreadLeaders()
+		if !env.Restless {
+			u.spreadLeaders()
+		}
 	}
-	u.spreadReplicas()
-	u.spreadLoad()
+	if !env.Restless {
+		u.spreadReplicas()
+		u.spreadLoad()
+	}
 	return u.c.records, u.why
 }
 

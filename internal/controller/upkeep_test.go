@@ -266,3 +266,21 @@ func TestUpkeepMends(t *testing.T) {
 	records, _ = controller.Upkeep(env, img, 0)
 	wantState(t, "anybody may", state(fold(t, img, records), "t"), metadata.Partition{Replicas: ids{1, 2}, ISR: ids{2}, Leader: 2, LeaderEpoch: 4, PartitionEpoch: 6})
 }
+
+// While brokers or topics come, nothing is evened out; what protects data goes on.
+func TestUpkeepWaitsWithEveningOut(t *testing.T) {
+	env := testEnv()
+	img := newTopic(t, env, brokers(t, metadata.Broker{ID: 1}, metadata.Broker{ID: 2}, metadata.Broker{ID: 3}), "a", 40, 2)
+	img = join(t, img, metadata.Broker{ID: 4})
+	env.Restless = true
+	if records, why := controller.Upkeep(env, img, 5); records != nil {
+		t.Errorf("%v", why)
+	}
+	if records, _ := controller.Upkeep(env, join(t, img, metadata.Broker{ID: 1, Draining: true}), 5); records == nil {
+		t.Error("a draining broker keeps what it has")
+	}
+	env.Restless = false
+	if records, _ := controller.Upkeep(env, img, 5); records == nil {
+		t.Error("a new broker gets nothing")
+	}
+}

@@ -26,6 +26,8 @@ type keeper struct {
 	upkept  time.Time       // when the last upkeep was
 	quiet   metadata.Offset // the image that upkeep had nothing to do in; -1: none
 	moved   bool            // a broker came or went since
+	shaken  [2]time.Time    // when brokers or partitions came or went: the first of a row without a pause of evenAfter, and the last
+	parts   int             // partitions of the cluster then
 	stirred time.Time       // when leaders or replicas were seen to move last
 	stuck   []string        // what the last upkeep could not do, which is said already
 	said    []Decision      // the last mostDecisions, the oldest first
