@@ -110,12 +110,14 @@ func (h *host[S]) read(fn func(s S, v View)) error {
 }
 
 // EndTxn appends a transaction's marker to a partition of the internal topic and folds it into the shard. When it returns the marker is committed.
-func (r *Runtime[S]) EndTxn(ctx context.Context, partition int32, p Producer, coordinatorEpoch int32, commit bool) error {
+// version is that of the transaction: from 2 on each marker has an epoch above that of its records, and InvalidProducerEpoch answers one that comes
+// late, when the next transaction is open already.
+func (r *Runtime[S]) EndTxn(ctx context.Context, partition int32, p Producer, coordinatorEpoch int32, version int16, commit bool) error {
 	h, err := r.at(partition)
 	if err != nil {
 		return err
 	}
-	t, err := h.endTxn(p, coordinatorEpoch, commit)
+	t, err := h.endTxn(p, coordinatorEpoch, version, commit)
 	if err != nil {
 		return err
 	}

@@ -249,7 +249,7 @@ func TestTransactionsAreFolded(t *testing.T) {
 			if _, err := Ask(t.Context(), w.rt, "a", func(c *counters, op *Op) int { op.InTransaction(p); return c.add(op, "a", 5) }); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.rt.EndTxn(t.Context(), 0, p, 3, i == 0); err != nil {
+			if err := w.rt.EndTxn(t.Context(), 0, p, 3, 0, i == 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -263,6 +263,26 @@ func TestTransactionsAreFolded(t *testing.T) {
 		w.lead(0, 1)
 		synctest.Wait()
 		check()
+	})
+}
+
+// A marker of the second version has an epoch above that of its records. One that comes again late has that of the records of the next transaction, and
+// must not decide about those.
+func TestALateMarkerEndsNothing(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		p := Producer{ID: 7, Epoch: 3}
+		if _, err := Ask(t.Context(), w.rt, "a", func(c *counters, op *Op) int { op.InTransaction(p); return c.add(op, "a", 5) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.rt.EndTxn(t.Context(), 0, p, 3, 2, true); kafka.CodeOf(err) != kafka.InvalidProducerEpoch {
+			t.Errorf("a late marker is answered with %v", err)
+		}
+		if n, err := w.read("txn"); n != 0 || err != nil {
+			t.Errorf("a late marker has committed %d (%v)", n, err)
+		}
+		if err := w.rt.EndTxn(t.Context(), 0, Producer{ID: 7, Epoch: 4}, 3, 2, true); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -309,12 +310,17 @@ func (h *host[S]) leave(next Phase) {
 }
 
 // endTxn appends a transaction marker and folds it into the state, as one operation.
-func (h *host[S]) endTxn(p Producer, coordinatorEpoch int32, commit bool) (ticket, error) {
+func (h *host[S]) endTxn(p Producer, coordinatorEpoch int32, version int16, commit bool) (ticket, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	op, err := h.begin()
 	if err != nil {
 		return ticket{}, err
+	}
+	if s, ok := any(h.shard).(Staging); ok && version >= 2 {
+		if epoch, open := s.Staged(p.ID); open && epoch == p.Epoch && epoch != math.MaxInt16 {
+			return ticket{}, kafka.Errorf(kafka.InvalidProducerEpoch, "a marker for epoch %d of producer %d came late: a transaction of that epoch is open", epoch, p.ID)
+		}
 	}
 	o := record.PlainOptions()
 	o.ProducerID, o.ProducerEpoch = p.ID, p.Epoch

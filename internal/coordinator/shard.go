@@ -47,6 +47,11 @@ type Placed interface {
 	Placed(r Record, at kafka.Offset)
 }
 
+// Staging is what a Shard may have besides: it says in which epoch a producer has written what its transaction has not decided yet.
+type Staging interface {
+	Staged(id kafka.ProducerID) (epoch kafka.ProducerEpoch, open bool)
+}
+
 // View is what a read sees: the committed state is that at Committed.
 type View struct {
 	Now       time.Time

@@ -63,6 +63,15 @@ func (c *counters) EndTxn(p Producer, commit bool) {
 	}
 }
 
+func (c *counters) Staged(id kafka.ProducerID) (epoch kafka.ProducerEpoch, open bool) {
+	for p := range c.pending.All() {
+		if p.ID == id {
+			return p.Epoch, true
+		}
+	}
+	return -1, false
+}
+
 func (c *counters) Loaded(*Op) {}
 
 func (c *counters) Changed(*Op, *metadata.Delta) { c.changes.Set(c.changes.Get() + 1) }

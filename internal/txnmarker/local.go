@@ -18,7 +18,7 @@ const offsetsTopic = "__consumer_offsets"
 // Groups is the groups' coordinator: a coordinator.Runtime.
 type Groups interface {
 	// EndTxn appends a marker to a partition of __consumer_offsets; it is committed when EndTxn returns.
-	EndTxn(ctx context.Context, partition int32, p coordinator.Producer, coordinatorEpoch int32, commit bool) error
+	EndTxn(ctx context.Context, partition int32, p coordinator.Producer, coordinatorEpoch int32, version int16, commit bool) error
 }
 
 // maxGroupCalls bounds the calls of Groups that are under way for one batch.
@@ -129,7 +129,7 @@ func (b *localBatch) toGroup(m *Marker, partition int32, result *error) {
 	b.turns <- struct{}{}
 	b.groups.Go(func() {
 		defer func() { <-b.turns }()
-		err := b.local.Groups.EndTxn(b.ctx, partition, m.Producer, m.CoordinatorEpoch, m.Commit)
+		err := b.local.Groups.EndTxn(b.ctx, partition, m.Producer, m.CoordinatorEpoch, m.Version, m.Commit)
 		switch {
 		case errors.Is(err, kafka.NotCoordinator), errors.Is(err, kafka.CoordinatorNotAvailable), errors.Is(err, kafka.CoordinatorLoadInProgress):
 			err = kafka.Errorf(kafka.NotLeaderOrFollower, "the groups of %s-%d cannot be changed now: %w", offsetsTopic, partition, err)

@@ -52,7 +52,7 @@ func newNode(t *testing.T) *node {
 }
 
 // EndTxn implements Groups.
-func (n *node) EndTxn(_ context.Context, partition int32, p coordinator.Producer, epoch int32, commit bool) error {
+func (n *node) EndTxn(_ context.Context, partition int32, p coordinator.Producer, epoch int32, _ int16, commit bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.ended = append(n.ended, fmt.Sprintf("%d: %d/%d by %d commit=%v", partition, p.ID, p.Epoch, epoch, commit))

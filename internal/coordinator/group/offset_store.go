@@ -125,6 +125,15 @@ func (s *offsetStore) stage(r *offsetCommit, p coordinator.Producer) {
 // EndTxn folds a transaction marker into the state: what the transaction staged is committed or dropped.
 func (s *Shard) EndTxn(p coordinator.Producer, commit bool) { s.endTxn(p, commit) }
 
+// Staged implements coordinator.Staging.
+func (s *Shard) Staged(id kafka.ProducerID) (epoch kafka.ProducerEpoch, open bool) {
+	txn, open := s.open.Get(id)
+	if !open {
+		return -1, false
+	}
+	return txn.epoch, true
+}
+
 // endTxn ignores the marker of an epoch older than what is staged: that transaction has ended before. Of an offset committed both inside
 // and outside of the transaction the one that stands later in the log counts.
 func (s *offsetStore) endTxn(p coordinator.Producer, commit bool) {

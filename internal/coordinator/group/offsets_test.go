@@ -137,6 +137,9 @@ func TestStagedOffsetsAreInvisibleUntilTheMarker(t *testing.T) {
 		t.Fatal(c)
 	}
 	for range 2 { // and after a restart
+		if epoch, open := w.Shard.Staged(7); epoch != 2 || !open {
+			t.Errorf("producer 7 has staged in epoch %d, %v", epoch, open)
+		}
 		w.wantOffset("g", "orders", 0, false, 10, 0)
 		w.wantOffset("g", "orders", 0, true, -1, kafka.UnstableOffsetCommit)
 		w.wantOffset("g", "orders", 1, true, -1, 0)
