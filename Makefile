@@ -36,9 +36,17 @@ fuzz: # every fuzz target for FUZZTIME
 explore: # the random tests with random seeds, EXPLORE times each; CI takes the same seeds every time
 	script/explore $${EXPLORE:-10}
 
+.PHONY: sim
+sim: # whole clusters from seeds, under every fault, with checkers; RAFKA_SIM_SEEDS of them
+	RAFKA_SIM_SEEDS=$${RAFKA_SIM_SEEDS:-5000} $(GO) test -count=1 -timeout 60m ./internal/sim
+
+.PHONY: chaos
+chaos: # real brokers in network namespaces (root): kill, freeze, cuts, delay, loss, full disks; RAFKA_CHAOS_ROUNDS of them
+	RAFKA_CHAOS_ROUNDS=$${RAFKA_CHAOS_ROUNDS:-20} $(GO) test -count=1 -timeout 60m ./test/chaos
+
 .PHONY: crash
-crash: # kill -9 on the real binary, many times; and many seeds of the crashing file system
-	RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run Kill ./test/crash
+crash: # kill -9 on the real binary, one broker and three, many times; and many seeds of the crashing file system
+	RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run 'Kill|ClusterKeeps' ./test/crash
 	$(GO) test -count=$${RAFKA_CRASH_SEEDS:-20} -timeout 20m -run 'Crash|Durable' ./internal/storage/seglog ./internal/storage/memlog -logtest.crashsteps=150
 
 .PHONY: abuse
