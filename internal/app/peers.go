@@ -48,16 +48,18 @@ func (a *App) replication(o *replica.Options, st *config.Static) {
 	}
 	o.Peers = leaders{a.peers}
 	o.Call = a.peers.Call
-	o.Failed = func(ctx context.Context, logs []storage.ID) error {
+	named := func(logs []storage.ID) []controller.FailedReplica {
 		list := make([]controller.FailedReplica, len(logs))
 		for i, id := range logs {
 			list[i] = controller.FailedReplica{TopicID: id.TopicID, Partition: id.Partition}
 		}
-		return a.loop.FailReplicas(ctx, list)
+		return list
 	}
+	o.Failed = func(ctx context.Context, logs []storage.ID) error { return a.loop.FailReplicas(ctx, named(logs)) }
+	o.Full = func(ctx context.Context, logs []storage.ID) error { return a.loop.StepOut(ctx, named(logs)) }
 	o.FetchMaxWait = st.Duration("replica.fetch.wait.max.ms")
 	o.FetchMaxBytes, o.FetchPartitionBytes = int(st.Int("replica.fetch.response.max.bytes")), int(st.Int("replica.fetch.max.bytes"))
-	o.MaxLag = st.Duration("replica.lag.time.max.ms")
+	o.MaxLag, o.MaxSilence = st.Duration("replica.lag.time.max.ms"), st.Duration("rafka.replica.silent.max.ms")
 	o.BrokerEpoch = func() int64 { return a.loop.BrokerEpoch() }
 	o.Lease = func() bool { return a.loop.Lease() }
 	o.AlterPartition = func(ctx context.Context, list []partition.ISRProposal) []error {

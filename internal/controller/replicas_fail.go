@@ -7,7 +7,7 @@ import (
 	"github.com/rafka-io/rafka/internal/metadata"
 )
 
-// FailedReplica is a replica whose log cannot be used any more: its disk has failed.
+// FailedReplica is a replica whose log cannot be used any more, for its disk has failed, or not now, for that is full.
 type FailedReplica struct {
 	TopicID   kafka.UUID
 	Partition int32
@@ -19,6 +19,18 @@ type FailedReplica struct {
 //
 // Errors: StaleBrokerEpoch.
 func FailReplicas(env *Env, img *metadata.Image, by kafka.BrokerID, byEpoch int64, list []FailedReplica) ([]metadata.Record, error) {
+	return takeOut(env, img, by, byEpoch, list, by)
+}
+
+// StepOut takes a broker, which has no room for more, out of the replicas in sync of partitions, so that others lead them and acknowledge without it. Unlike
+// one whose disk has failed it has everything that was acknowledged until then, and may be elected for that where too few are left. It comes back as every
+// follower does. The rest is as of FailReplicas.
+func StepOut(env *Env, img *metadata.Image, by kafka.BrokerID, byEpoch int64, list []FailedReplica) ([]metadata.Record, error) {
+	return takeOut(env, img, by, byEpoch, list, kafka.NoBroker)
+}
+
+// takeOut takes a broker out of the replicas in sync of partitions where another one that is alive is left. wiped is who has lost what it had.
+func takeOut(env *Env, img *metadata.Image, by kafka.BrokerID, byEpoch int64, list []FailedReplica, wiped kafka.BrokerID) ([]metadata.Record, error) {
 	if b := img.Brokers[by]; b == nil || b.Epoch != byEpoch {
 		return nil, kafka.Errorf(kafka.StaleBrokerEpoch, "broker %d is not registered with epoch %d; it has to register first", by, byEpoch)
 	}
@@ -38,7 +50,7 @@ func FailReplicas(env *Env, img *metadata.Image, by kafka.BrokerID, byEpoch int6
 		if !slices.ContainsFunc(g.isr, c.alive) {
 			continue
 		}
-		g.wiped = by
+		g.wiped = wiped
 		if next, changed := c.settle(t, p, g); changed {
 			c.put(t, q.Partition, next)
 		}

@@ -21,6 +21,7 @@ type faultyEngine struct {
 	mu     sync.Mutex
 	broken map[storage.ID]bool
 	stuck  map[storage.ID]chan struct{} // Sync waits until it is closed
+	full   bool                         // appends are refused
 }
 
 // hold has Sync of a log wait until the returned function is called.
@@ -62,6 +63,23 @@ func (e *faultyEngine) isBroken(id storage.ID) bool {
 	return e.broken[id]
 }
 
+// fill has the directory be full, or have room.
+func (e *faultyEngine) fill(full bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.full = full
+}
+
+func (e *faultyEngine) isFull() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.full
+}
+
+func (e *faultyEngine) Dirs() []storage.DirInfo {
+	return []storage.DirInfo{{Path: "data", Full: e.isFull()}}
+}
+
 func (e *faultyEngine) Open(id storage.ID, cfg storage.Config) (storage.Log, error) {
 	log, err := e.Engine.Open(id, cfg)
 	if err != nil {
@@ -100,6 +118,9 @@ func (l *faultyLog) Append(b record.Batches) (storage.Span, error) {
 			(*tell)(errDisk)
 		}
 		return storage.Span{}, errDisk
+	}
+	if l.e.isFull() {
+		return storage.Span{}, storage.ErrFull
 	}
 	return l.Log.Append(b)
 }

@@ -36,6 +36,7 @@ type cluster struct {
 	// alterFault is returned instead of the controller's answer; done: though it has done what it was asked.
 	alterFault func() (err error, done bool)
 	calls      int // of AlterPartition
+	steps      int // of Options.Full
 }
 
 // fault is what happens to one request.
@@ -160,6 +161,27 @@ func (c *cluster) alter(by *node, q []partition.ISRProposal) []error {
 	return answers
 }
 
+// stepOut is what the controller does when a broker has no room; see controller.StepOut.
+func (c *cluster) stepOut(by kafka.BrokerID, list []storage.ID) error {
+	c.mu.Lock()
+	c.steps++
+	for _, id := range list {
+		s := c.stateLocked(id.TopicID, id.Partition)
+		isr := slices.DeleteFunc(slices.Clone(s.ISR), func(id kafka.BrokerID) bool { return id == by })
+		if len(isr) == 0 || len(isr) == len(s.ISR) {
+			continue
+		}
+		s.ISR, s.PartitionEpoch = isr, s.PartitionEpoch+1
+		if s.Leader == by {
+			s.Leader, s.LeaderEpoch = isr[0], s.LeaderEpoch+1
+		}
+		c.commitLocked(&metadata.PartitionChangeRecord{TopicID: id.TopicID, Partition: id.Partition, State: s})
+	}
+	c.mu.Unlock()
+	c.catchUp()
+	return nil
+}
+
 func (c *cluster) alterLocked(by kafka.BrokerID, q *partition.ISRProposal) error {
 	topic := c.img.Topics.ByID(q.Partition.TopicID)
 	if topic == nil {
@@ -218,6 +240,7 @@ func (n *node) start() {
 			n.catchUp()
 			return answers
 		},
+		Full: func(_ context.Context, list []storage.ID) error { return n.c.stepOut(n.id, list) },
 	})
 	if err != nil {
 		n.c.Fatal(err)

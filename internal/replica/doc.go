@@ -25,9 +25,11 @@
 //
 // Damage on disk: the engine verifies what it reads from files, the scrub (scrub.go) reads what nobody else does, and both tell of damage by a note. One goroutine takes
 // the notes and has the partition filled from another replica in sync (mend.go; PAR-9). Other brokers' repairs and comparisons are answered by Methods, and Compare
-// compares the replicas of a partition wherever they are (compare.go). The controller is told of logs and directories that failed (failed.go).
+// compares the replicas of a partition wherever they are (compare.go). The controller is told of logs and directories that failed (failed.go), and of partitions
+// in directories that are full and that others have in sync (room.go): nothing is fetched into such a directory until it has had room for a while, so that the
+// replica is not taken for in sync before it can keep up.
 //
-// Goroutines, started by Start and ended by Close: the scrub, repairs, word of failed logs, retention (retention, roll by age, producers that expired), checkpoints (snapshots
+// Goroutines, started by Start and ended by Close: the scrub, repairs, word of failed logs and of full directories, retention (retention, roll by age, producers that expired), checkpoints (snapshots
 // of producers), the cleaner (compaction), the delivery of delayed records (delays.go), which opens at the start only partitions of topics whose
 // settings allow delays, proposals of replicas in sync, and a fetcher for each broker that leads something which is followed here, as long as it does.
 // Locks: Manager.mu guards the counters of topics that are gone, schedule.mu the times of delayed records, fetchers.mu who follows what and what
@@ -44,5 +46,5 @@
 //
 // Files: manager.go, table.go and apply.go (the set of partitions), directories.go, settings.go, stats.go; background.go, cleaner.go and delays.go;
 // fetchers.go (who fetches what), fetcher.go (the circle), fetch_request.go, fetch_answer.go, fetch_failure.go, followed.go (one partition of it),
-// throttle.go, limit.go, backoff.go and peers.go; loads.go (what partitions have to do); proposals.go; scrub.go, mend.go and compare.go (damage); failed.go (disks).
+// throttle.go, limit.go, backoff.go and peers.go; loads.go (what partitions have to do); proposals.go and heard.go (who is in sync); scrub.go, mend.go and compare.go (damage); failed.go and room.go (disks).
 package replica

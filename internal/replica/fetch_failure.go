@@ -21,7 +21,11 @@ func (f *fetcher) open(now time.Time) {
 		x := f.opening[last]
 		f.opening[last] = nil
 		f.opening = f.opening[:last]
-		if f.parts[x.key] == x && !x.over.Load() {
+		switch {
+		case f.parts[x.key] != x || x.over.Load():
+		case f.set.isCramped(x):
+			f.waitForRoom(x, now)
+		default:
 			f.moved(x, now)
 		}
 		if n%openStep == 0 && f.set.opts.Now().Sub(now) > openPatience {

@@ -55,6 +55,7 @@ type fetcher struct {
 	rest     []*followed            // resting
 	earliest time.Time              // when the first of rest is to be tried again
 	active   int                    // how many are ready
+	cramped  time.Time              // when it was last looked for partitions without room
 	gone     map[followKey]struct{} // no longer fetched, and in the leader's session still
 
 	conn    FetchConn
@@ -93,6 +94,7 @@ func (f *fetcher) run() {
 		}
 		now := f.set.opts.Now()
 		f.revive(now)
+		f.cramp(now)
 		f.open(now)
 		f.sync(now)
 		switch {

@@ -19,6 +19,7 @@ type fetchers struct {
 	running *sync.WaitGroup
 	// throttle limits what is copied here.
 	throttle *Throttle
+	cramped  cramped
 
 	mu        sync.Mutex // guards what follows and the inboxes of the fetchers; a leaf, memory work only
 	started   bool

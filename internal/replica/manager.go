@@ -31,6 +31,7 @@ type Manager struct {
 	loads     loadMeter
 	leading   *Throttle
 	proposals *proposals
+	heard     heard
 	mender    *mender
 	digesting chan struct{}          // held by who makes a digest: one at a time
 	failing   chan struct{}          // of one: some log has failed
@@ -79,10 +80,16 @@ type Options struct {
 	AlterPartition func(ctx context.Context, q []partition.ISRProposal) []error
 	// Failed tells the controller of partitions whose logs have failed here. [nil: it is not told]
 	Failed func(ctx context.Context, list []storage.ID) error
+	// Full tells the controller of partitions in a directory that has been full for a while, so that others lead them and go on without this broker.
+	// [nil: it is not told, and followed partitions are tried again and again]
+	Full func(ctx context.Context, list []storage.ID) error
 	// Useless is told once when every data directory has failed. [nil: nobody is]
 	Useless func(err error)
 	// MaxLag is replica.lag.time.max.ms: a follower that has not caught up for so long is no longer in sync. [10 seconds]
 	MaxLag time.Duration
+	// MaxSilence is rafka.replica.silent.max.ms: a follower that lacks something and whose broker has sent no fetch at all for so long is no longer in
+	// sync. [0: it has MaxLag like any other]
+	MaxSilence time.Duration
 	// Lease reports whether the controller still counts on this broker; see partition.Host. [always]
 	Lease func() bool
 
@@ -126,7 +133,7 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		opts:   o,
-		host:   partition.Host{Engine: o.Engine, Logger: o.Logger, Now: o.Now, Lease: o.Lease},
+		host:   partition.Host{Engine: o.Engine, Logger: o.Logger, Now: o.Now, Lease: o.Lease, MaxSilence: o.MaxSilence},
 		delays: newSchedule(),
 		stored: make(map[storage.ID]struct{}, len(logs)),
 		first:  true,
@@ -141,6 +148,7 @@ func New(o Options) (*Manager, error) {
 	if o.AlterPartition != nil {
 		m.proposals = newProposals()
 		m.host.OnISR = m.proposals.note
+		m.host.Heard = m.heard.of
 	}
 	for _, id := range logs {
 		m.stored[id] = struct{}{}
@@ -159,6 +167,9 @@ func (m *Manager) Start() {
 	}
 	m.running.Go(func() { m.mend(m.background) })
 	m.running.Go(func() { m.tellFailed(m.background) })
+	if m.opts.Full != nil {
+		m.running.Go(func() { m.watchRoom(m.background) })
+	}
 	if m.opts.ScrubRate > 0 {
 		m.running.Go(func() { m.scrub(m.background) })
 	}
@@ -183,6 +194,9 @@ func (o *Options) setFetchDefaults() {
 	}
 	if o.MaxLag <= 0 {
 		o.MaxLag = 10 * time.Second
+	}
+	if o.MaxSilence > 0 {
+		o.MaxSilence = max(o.MaxSilence, 2*o.FetchMaxWait) // a fetch that is kept here is no silence
 	}
 }
 

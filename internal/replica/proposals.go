@@ -126,6 +126,7 @@ func (m *Manager) replicated(dst []*partition.Partition) []*partition.Partition 
 // ask asks for what the partitions want. One that is listed twice has nothing to propose the second time.
 func (w *proposing) ask(ctx context.Context, all []*partition.Partition) {
 	now := w.m.opts.Now()
+	w.m.heard.looked(now)
 	var list []proposal
 	for _, p := range all {
 		if r := p.Role(); !r.IsLeader || r.Gone != nil {

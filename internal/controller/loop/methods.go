@@ -16,6 +16,7 @@ func (l *Loop) Methods() map[string]peer.Handler {
 		allocateProducerIDs.name: allocateProducerIDs.serve(l),
 		alterPartition.name:      alterPartition.serve(l),
 		failReplicas.name:        failReplicas.serve(l),
+		stepOut.name:             stepOut.serve(l),
 		electLeaders.name:        electLeaders.serve(l),
 		alterReassignments.name:  alterReassignments.serve(l),
 		registerBroker.name:      registerBroker.serve(l),

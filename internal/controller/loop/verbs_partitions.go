@@ -19,7 +19,7 @@ type isrChanges struct {
 	Changes []controller.ISRChange
 }
 
-// failedReplicas is what a broker says whose disk has failed.
+// failedReplicas is what a broker says whose disk has failed, or is full.
 type failedReplicas struct {
 	By      kafka.BrokerID
 	ByEpoch int64
@@ -51,6 +51,14 @@ var (
 		name: "controller.failReplicas", again: true,
 		decide: func(l *Loop, img *metadata.Image, q failedReplicas) ([]metadata.Record, failure) {
 			records, err := controller.FailReplicas(&l.opts.Env, img, q.By, q.ByEpoch, q.List)
+			return records, failure{err}
+		},
+	}
+	// The second time there is nothing left to do.
+	stepOut = verb[failedReplicas, failure]{
+		name: "controller.stepOut", again: true,
+		decide: func(l *Loop, img *metadata.Image, q failedReplicas) ([]metadata.Record, failure) {
+			records, err := controller.StepOut(&l.opts.Env, img, q.By, q.ByEpoch, q.List)
 			return records, failure{err}
 		},
 	}
@@ -87,9 +95,18 @@ func (l *Loop) AlterPartition(ctx context.Context, changes []controller.ISRChang
 
 // FailReplicas tells the controller that the logs of partitions have failed on this broker, so that others lead them and it counts as in sync no more.
 func (l *Loop) FailReplicas(ctx context.Context, list []controller.FailedReplica) error {
+	return l.takeOut(ctx, &failReplicas, list)
+}
+
+// StepOut tells the controller that this broker has no room for partitions, so that others lead them and it counts as in sync no more. It has what it has.
+func (l *Loop) StepOut(ctx context.Context, list []controller.FailedReplica) error {
+	return l.takeOut(ctx, &stepOut, list)
+}
+
+func (l *Loop) takeOut(ctx context.Context, v *verb[failedReplicas, failure], list []controller.FailedReplica) error {
 	for len(list) > 0 {
 		n := min(len(list), maxISRChanges)
-		refused, err := failReplicas.ask(ctx, l, failedReplicas{By: l.opts.Node, ByEpoch: l.BrokerEpoch(), List: list[:n]})
+		refused, err := v.ask(ctx, l, failedReplicas{By: l.opts.Node, ByEpoch: l.BrokerEpoch(), List: list[:n]})
 		if err == nil {
 			err = refused.error
 		}

@@ -1,11 +1,13 @@
 package seglog
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/storage"
+	"github.com/rafka-io/rafka/internal/vfs"
 )
 
 // committer makes appends durable in rounds. A round takes every log that has something new: those with much go to a worker that writes
@@ -17,9 +19,10 @@ type committer struct {
 
 	writing sync.Mutex // held by a round; taken before Log.mu
 
-	mu    sync.Mutex // leaf; guards queue
+	mu    sync.Mutex // leaf; guards queue, voids and later
 	queue []*Log     // each at most once (Log.queued)
 	voids []void
+	later []void // for which there was no room: no more than there are removals under way
 
 	frame   frame // of the round, kept for its memory
 	targets []target
@@ -31,7 +34,7 @@ type void struct {
 	done chan error // buffered
 }
 
-// forget writes such an entry and waits until it is durable.
+// forget writes such an entry and waits until it is durable, also for room: the name may come back as soon as it returns.
 func (c *committer) forget(id storage.ID) error {
 	v := void{id, make(chan error, 1)}
 	c.mu.Lock()
@@ -44,6 +47,14 @@ func (c *committer) forget(id storage.ID) error {
 	case <-c.d.stopped:
 		return storage.ErrClosed
 	}
+}
+
+// resume tries again what there was no room for.
+func (c *committer) resume() {
+	c.mu.Lock()
+	c.voids, c.later = append(c.voids, c.later...), nil
+	c.mu.Unlock()
+	c.poke()
 }
 
 func (c *committer) poke() {
@@ -146,6 +157,15 @@ func (c *committer) round(queue []*Log, voids []void) {
 		return
 	}
 	jf, err := c.d.journal.write(&c.frame, sync)
+	if errors.Is(err, vfs.ErrNoSpace) {
+		// Nothing of the round counts. The janitor has the logs enqueued when there is room.
+		c.mu.Lock()
+		c.later = append(c.later, voids...)
+		c.mu.Unlock()
+		clear(c.targets)
+		c.d.noSpace(err)
+		return
+	}
 	for _, v := range voids {
 		v.done <- err
 	}

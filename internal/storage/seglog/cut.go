@@ -21,6 +21,9 @@ func (l *Log) TruncateTo(end kafka.Offset) error {
 	if end >= l.Bounds().End {
 		return nil
 	}
+	if err := l.d.scarce(); err != nil { // a cut that is begun and cannot be finished takes the log offline
+		return fmt.Errorf("truncate %s to %d: %w", l.id, end, err)
+	}
 	if err := l.Sync(context.Background(), l.Bounds().End); err != nil {
 		return err
 	}
@@ -160,6 +163,7 @@ func (l *Log) TrimTo(start kafka.Offset) error {
 		l.removeFiles(s)
 	}
 	if len(gone) > 0 {
+		defer l.d.freed()
 		return l.e.fs.SyncDir(l.path)
 	}
 	return nil
@@ -218,8 +222,13 @@ func (l *Log) saveIndex(s *segment, x *index, m timeEntry, any bool) error {
 	if x.from == 0 {
 		return writeIndex(l.e.fs, l.path, s.base, "", x, m, any)
 	}
+	return l.removeIndex(s.base)
+}
+
+// removeIndex takes the index files of a segment away.
+func (l *Log) removeIndex(base kafka.Offset) error {
 	for _, suffix := range []string{indexSuffix, timeSuffix} {
-		if err := l.e.fs.Remove(filepath.Join(l.path, fileName(s.base, suffix))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := l.e.fs.Remove(filepath.Join(l.path, fileName(base, suffix))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

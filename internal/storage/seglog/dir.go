@@ -1,13 +1,13 @@
 package seglog
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
-	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -36,8 +36,7 @@ type dir struct {
 	replayed atomic.Bool               // the journal was read
 	marked   atomic.Bool               // some checkpoint is newer than the file
 	removed  atomic.Bool               // there are directories to delete
-	full     atomic.Bool
-	allowed  atomic.Int64 // bytes that may be appended before the free space is looked at again
+	space    space
 	failed   atomic.Pointer[error]
 	journal  *journal
 	commit   committer
@@ -65,6 +64,7 @@ func openDir(e *Engine, path string) (_ *dir, err error) {
 		work: make(chan *Log, 1024), kicked: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	d.commit = committer{d: d, wake: make(chan struct{}, 1)}
+	d.space.memory, d.space.stop = context.WithCancel(e.ctx)
 	if err := e.fs.MkdirAll(d.own); err != nil {
 		return nil, err
 	}
@@ -225,27 +225,6 @@ func (d *dir) fail(err error) {
 	}
 }
 
-func (d *dir) isFull() bool { return d.full.Load() }
-
-func (d *dir) setFull(why error) {
-	if !d.full.Swap(true) {
-		d.e.opts.Logger.Error("data directory is full: appends are refused until there is room", "dir", d.path, "err", why)
-	}
-}
-
-// refuses is why the directory takes no append of n bytes now, or nil. What is appended fast would run through the reserve between two ticks
-// of the janitor, and then there is no room for the small files by which records, logs and topics are deleted; so the free space is looked at
-// each time half of what was left has been appended.
-func (d *dir) refuses(n int) error {
-	if d.allowed.Add(-int64(n)) < 0 && !d.full.Load() {
-		d.checkSpace()
-	}
-	if d.full.Load() {
-		return fmt.Errorf("%s: %w", d.path, storage.ErrFull)
-	}
-	return nil
-}
-
 // janitor does what must be done in time: it flushes tails that keep journal files or memory, syncs by interval, watches the free space,
 // writes the checkpoint file and deletes what was removed.
 func (d *dir) janitor() {
@@ -301,34 +280,6 @@ func (d *dir) flushAged() {
 	d.looseMu.Unlock()
 	for _, l := range due {
 		l.syncIfDue(now)
-	}
-}
-
-// checkSpace notes when the file system runs full, and when there is room again: then it brings back the logs whose writes had failed.
-func (d *dir) checkSpace() {
-	free, total, err := d.e.fs.Free(d.path)
-	if err != nil || total == 0 {
-		d.allowed.Store(math.MaxInt64)
-		return
-	}
-	reserve := min(d.e.opts.ReserveBytes, total/20)
-	d.allowed.Store((int64(free) - int64(reserve)) / 2)
-	if free < reserve {
-		d.setFull(fmt.Errorf("%d bytes free of %d", free, total))
-		return
-	}
-	if free < reserve+reserve/4 || !d.full.Swap(false) {
-		return
-	}
-	d.e.opts.Logger.Info("data directory has room again", "dir", d.path, "free", free)
-	for _, l := range d.e.logsOf(d) {
-		l.mu.Lock()
-		again := l.appended > l.committed && !l.queued && !l.direct && l.failed == nil && !l.removed
-		l.queued = l.queued || again
-		l.mu.Unlock()
-		if again {
-			d.commit.enqueue(l)
-		}
 	}
 }
 
@@ -400,6 +351,7 @@ func (d *dir) deleteRemoved() {
 			}
 		}
 	}
+	d.freed()
 }
 
 // list names the partitions on disk.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/rafka-io/rafka/internal/kafka"
@@ -88,6 +89,7 @@ func (l *Log) flushHeld() error {
 		return nil
 	}
 	err := l.carryOut(&p)
+	lost := err != nil && (!errors.Is(err, vfs.ErrNoSpace) || l.lostBy(&p))
 	l.mu.Lock()
 	for _, sp := range p.segs {
 		for _, pc := range sp.pieces {
@@ -99,14 +101,19 @@ func (l *Log) flushHeld() error {
 	}
 	if err != nil {
 		l.unpinLocked(p.pinned, p.at)
+		l.partly = true
 		l.mu.Unlock()
 		l.releasePieces(&p)
-		if errors.Is(err, vfs.ErrNoSpace) {
-			l.d.setFull(err)
+		if lost {
+			l.fail(err)
 			return err
 		}
-		l.fail(err)
-		return err
+		l.d.noSpace(err)
+		return fmt.Errorf("flush %s: %w", l.id, asFull(err))
+	}
+	if l.partly {
+		l.partly = false
+		l.settlePartlyLocked()
 	}
 	l.flushed = max(l.flushed, p.appended)
 	if l.pinned == p.pinned {
@@ -131,6 +138,25 @@ func (l *Log) flushHeld() error {
 	l.d.journal.unpin(l, p.pinned)
 	l.setDurable(p.end, p.cuts)
 	return nil
+}
+
+// lostBy reports whether a flush that failed for want of space may have taken away what nobody has in memory any more: what a sync fails to write
+// may be gone from the page cache, and of a Cached log earlier flushes were not synced. What the flush itself wrote is in the tail, and is written
+// again.
+func (l *Log) lostBy(p *plan) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loose > 0 && slices.ContainsFunc(p.segs, func(sp segmentPlan) bool { return sp.s.spoilt })
+}
+
+// settlePartlyLocked notes what is in segments that were completed by a flush which failed after that.
+func (l *Log) settlePartlyLocked() {
+	for _, b := range l.tail {
+		if b.seg.complete && b.flushed < b.n {
+			b.flushed = b.n
+			l.e.hot.add(l, b)
+		}
+	}
 }
 
 // unpinLocked puts back a pin whose flush came to nothing: it is older than one made since.
@@ -180,7 +206,7 @@ func (l *Log) plan() (plan, bool) {
 				p.bytes += int64(b.n - b.flushed)
 			}
 		}
-		if len(sp.pieces) > 0 || s.sealed || len(p.segs) > 0 || l.syncNow && s.exists {
+		if len(sp.pieces) > 0 || s.sealed || len(p.segs) > 0 || l.syncNow && s.exists || l.partly {
 			p.segs = append(p.segs, sp)
 		}
 	}
@@ -210,11 +236,11 @@ func (l *Log) writeSegment(sp *segmentPlan, sync bool) error {
 	if err := l.makeFile(s); err != nil {
 		return fmt.Errorf("make %s: %w", s.handle.path, err)
 	}
-	f, err := l.e.files.acquire(&s.handle, false)
+	f, done, err := l.toWrite(s)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.handle.path, err)
 	}
-	defer l.e.files.release(&s.handle)
+	defer done()
 	if err := l.allocate(f, sp); err != nil {
 		return err
 	}
@@ -238,6 +264,7 @@ func (l *Log) writeSegment(sp *segmentPlan, sync bool) error {
 	}
 	if sync || sp.sealed {
 		if err := f.Sync(); err != nil {
+			s.spoilt = true
 			return fmt.Errorf("sync %s: %w", s.handle.path, err)
 		}
 	}
@@ -247,6 +274,20 @@ func (l *Log) writeSegment(sp *segmentPlan, sync bool) error {
 		l.mu.Unlock()
 	}
 	return nil
+}
+
+// toWrite is the file of a segment, to be written until done is called. Where a sync of the open one has failed it is another one, for no later sync
+// of that is to be believed (VFS-3). flushMu is held.
+func (l *Log) toWrite(s *segment) (f vfs.File, done func(), err error) {
+	if s.spoilt && l.e.files.drop(&s.handle) {
+		s.spoilt = false
+	}
+	if s.spoilt { // somebody is reading it
+		f, err = l.e.fs.Open(s.handle.path, l.e.files.flag)
+		return f, func() { _ = f.Close() }, err
+	}
+	f, err = l.e.files.acquire(&s.handle, false)
+	return f, func() { l.e.files.release(&s.handle) }, err
 }
 
 // Space for a segment is allocated ahead once it is written in large pieces, so that an fsync has less metadata to write: as much as the

@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
+	"io/fs"
 	"path/filepath"
-	"sort"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/rafka-io/rafka/internal/kafka"
-	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/vfs"
 )
@@ -23,7 +20,7 @@ import (
 // from the first that is free (SEG-7). They are allocated once and overwritten in place, so that an fsync has no metadata to write.
 //
 // A file is a sequence of frames (docs/format/journal.md). Frame: magic 4, crc32c of what follows 4, length of the entries 4, zero 4,
-// sequence 8, entries; little endian. The sequence rises by one from frame to frame over all files; a frame that does not continue it is
+// sequence 8, entries; little endian. The sequence rises by one from frame to frame, and by at least one from file to file; a frame that does not continue it is
 // from an earlier use of the file and ends it. Files are used again oldest first, so what is read back is always the newest part.
 type journal struct {
 	fs       vfs.FS
@@ -50,6 +47,8 @@ type journalFile struct {
 	f    vfs.File
 	// pins are the logs whose oldest bytes that are in no segment lie in this file.
 	pins map[*Log]struct{}
+	// spoilt: a sync of it has failed, so that only opened anew it can be written again. The committer's.
+	spoilt bool
 }
 
 const (
@@ -122,20 +121,23 @@ func (f *frame) seal(seq uint64) {
 }
 
 // write puts the frame at the end of the journal and, if asked, makes it durable. It waits when every file is full of bytes that are not
-// in segments yet.
+// in segments yet. After an error nobody knows what the disk has of the frame: its sequence is not used again, and the next frame goes to
+// another file.
 func (j *journal) write(f *frame, sync bool) (*journalFile, error) {
 	file, err := j.room(int64(f.len()))
 	if err != nil {
 		return nil, err
 	}
 	f.seal(j.seq.Load())
+	j.seq.Add(1)
 	if _, err := file.f.WriteAt(f.b, j.pos); err != nil {
+		j.pos = file.size
 		return nil, fmt.Errorf("write %s: %w", file.path, err)
 	}
 	j.pos += int64(f.len())
-	j.seq.Add(1)
 	if sync {
 		if err := file.f.Sync(); err != nil {
+			j.pos, file.spoilt = file.size, true
 			return nil, fmt.Errorf("sync %s: %w", file.path, err)
 		}
 	}
@@ -195,29 +197,56 @@ func (j *journal) useLocked(s *journalFile) (*journalFile, error) {
 	if crowded {
 		j.need()
 	}
-	if prev != nil {
+	if err := j.begin(prev, s); err != nil {
+		j.putBack(s)
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin makes s ready to be written after prev; nil: it is the first.
+func (j *journal) begin(prev, s *journalFile) error {
+	if prev != nil && !prev.spoilt { // what a sync must make durable was announced by none that failed
 		if err := prev.f.Sync(); err != nil {
-			return nil, fmt.Errorf("sync %s: %w", prev.path, err)
+			prev.spoilt = true
+			return fmt.Errorf("sync %s: %w", prev.path, err)
 		}
 	}
+	if s.spoilt && s.f != nil {
+		_ = s.f.Close() // it is of no more use, whatever it says
+		s.f = nil
+	}
+	s.spoilt = false
 	if s.f != nil {
-		return s, j.blank(s)
+		return j.blank(s)
 	}
 	f, err := j.fs.Open(s.path, vfs.Write|vfs.Create)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", s.path, err)
+		return fmt.Errorf("open %s: %w", s.path, err)
 	}
 	s.f = f
 	if err := f.Allocate(0, s.size); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, vfs.ErrNoSpace) {
-		return nil, fmt.Errorf("allocate %s: %w", s.path, err)
+		return fmt.Errorf("allocate %s: %w", s.path, err)
 	}
 	if err := f.Truncate(s.size); err != nil {
-		return nil, fmt.Errorf("size %s: %w", s.path, err)
+		return fmt.Errorf("size %s: %w", s.path, err)
 	}
-	if err := f.Sync(); err != nil {
-		return nil, fmt.Errorf("sync %s: %w", s.path, err)
+	if err := j.blank(s); err != nil {
+		return err
 	}
-	return s, j.fs.SyncDir(j.path)
+	return j.fs.SyncDir(j.path)
+}
+
+// putBack makes s, which was to be written and cannot be, a spare file again, to be opened anew.
+func (j *journal) putBack(s *journalFile) {
+	s.spoilt = true
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.files = j.files[:len(j.files)-1]
+	j.spare = append(j.spare, s)
+	if n := len(j.files); n > 0 {
+		j.pos = j.files[n-1].size
+	}
 }
 
 // pin notes that file holds bytes of l that are in no segment yet. The caller holds l.mu.
@@ -287,6 +316,20 @@ func (j *journal) blank(f *journalFile) error {
 // reset voids everything in the journal, durably: it all is in segments.
 func (j *journal) reset() error {
 	for _, f := range append(j.files, j.spare...) {
+		if f.spoilt {
+			if f.f != nil {
+				_ = f.f.Close() // it is of no more use, whatever it says
+			}
+			var err error
+			if f.f, err = j.fs.Open(f.path, vfs.Write); err != nil {
+				f.f = nil
+				if errors.Is(err, fs.ErrNotExist) {
+					continue
+				}
+				return fmt.Errorf("open %s: %w", f.path, err)
+			}
+			f.spoilt = false
+		}
 		if f.f == nil {
 			continue
 		}
@@ -326,132 +369,4 @@ func (j *journal) pinnedSince(at int64) []*Log {
 		l.mu.Unlock()
 	}
 	return due
-}
-
-// entry is one entry read back.
-type entry struct {
-	kind  byte
-	id    storage.ID
-	end   kafka.Offset // the log end with it
-	after kafka.Offset // the log end that it continues
-	data  record.Batches
-}
-
-// decodeFrame reads the frame at the start of b, its sequence and entries, and its size. ok is false where there is none.
-func decodeFrame(b []byte) (seq uint64, entries []entry, size int, ok bool) {
-	if len(b) < frameHeader || binary.LittleEndian.Uint32(b) != frameMagic {
-		return 0, nil, 0, false
-	}
-	n := int(binary.LittleEndian.Uint32(b[8:]))
-	if n > maxFrame || n > len(b)-frameHeader {
-		return 0, nil, 0, false
-	}
-	size = frameHeader + n
-	if crc32.Checksum(b[8:size], crcTable) != binary.LittleEndian.Uint32(b[4:]) {
-		return 0, nil, 0, false
-	}
-	seq = binary.LittleEndian.Uint64(b[16:])
-	for rest := b[frameHeader:size]; len(rest) > 0; {
-		if len(rest) < entryHeader {
-			return 0, nil, 0, false
-		}
-		e := entry{kind: rest[0]}
-		copy(e.id.TopicID[:], rest[1:])
-		e.id.Partition = int32(binary.LittleEndian.Uint32(rest[17:]))
-		name := int(binary.LittleEndian.Uint16(rest[21:]))
-		data := int(binary.LittleEndian.Uint32(rest[23:]))
-		e.end = kafka.Offset(binary.LittleEndian.Uint64(rest[27:]))
-		e.after = kafka.Offset(binary.LittleEndian.Uint64(rest[35:]))
-		rest = rest[entryHeader:]
-		if name > len(rest) || data > len(rest)-name || e.id.Partition < 0 {
-			return 0, nil, 0, false
-		}
-		e.id.Topic = string(rest[:name])
-		e.data = record.Batches(rest[name : name+data])
-		entries = append(entries, e)
-		rest = rest[name+data:]
-	}
-	return seq, entries, size, true
-}
-
-// pass gets every frame's sequence and entries in the order they were written, and the file they lie in. The data is valid for the call.
-type pass func(file *journalFile, seq uint64, entries []entry) error
-
-// open finds what files there are and reads them all, once for each pass.
-func (j *journal) open(passes ...pass) error {
-	type found struct {
-		file *journalFile
-		seq  uint64
-	}
-	var all []found
-	names, err := j.fs.List(j.path)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		digits, ok := strings.CutPrefix(name, "journal-")
-		n, err := strconv.Atoi(digits)
-		if !ok || err != nil {
-			continue
-		}
-		j.made = max(j.made, n)
-		file := &journalFile{path: filepath.Join(j.path, name), pins: map[*Log]struct{}{}}
-		if file.f, err = j.fs.Open(file.path, vfs.Write); err != nil {
-			return fmt.Errorf("open %s: %w", file.path, err)
-		}
-		if file.size, err = file.f.Size(); err != nil {
-			return err
-		}
-		head := make([]byte, min(frameHeader, file.size))
-		if _, err := file.f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read %s: %w", file.path, err)
-		}
-		if len(head) < frameHeader || binary.LittleEndian.Uint32(head) != frameMagic {
-			j.spare = append(j.spare, file)
-			continue
-		}
-		all = append(all, found{file: file, seq: binary.LittleEndian.Uint64(head[16:])})
-	}
-	sort.Slice(all, func(a, b int) bool { return all[a].seq < all[b].seq })
-	for _, f := range all {
-		j.files = append(j.files, f.file)
-	}
-	for _, pass := range passes {
-		for _, f := range all {
-			if err := j.read(f.file, f.seq, pass); err != nil {
-				return err
-			}
-		}
-	}
-	if n := len(j.files); n > 0 {
-		j.pos = j.files[n-1].size // go on in another file: what lies behind the last frame is unknown
-	}
-	return nil
-}
-
-// read gives the frames of a file to fn, from the first, whose sequence is seq, to the first that does not continue it.
-func (j *journal) read(file *journalFile, seq uint64, fn pass) error {
-	f, err := j.fs.Open(file.path, vfs.Direct)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", file.path, err)
-	}
-	defer f.Close()
-	b := vfs.Aligned(int(alignUp(file.size)))
-	n, err := f.ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read %s: %w", file.path, err)
-	}
-	b = b[:n]
-	for {
-		got, entries, size, ok := decodeFrame(b)
-		if !ok || got != seq {
-			return nil
-		}
-		if err := fn(file, seq, entries); err != nil {
-			return err
-		}
-		seq++
-		j.seq.Store(max(j.seq.Load(), seq))
-		b = b[size:]
-	}
 }

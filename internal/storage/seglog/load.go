@@ -12,6 +12,8 @@ import (
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/record"
+	"github.com/rafka-io/rafka/internal/storage"
+	"github.com/rafka-io/rafka/internal/vfs"
 )
 
 // load reads what is on disk, once, when the log is first used: so ten thousand idle partitions cost a start nothing.
@@ -33,7 +35,9 @@ func (l *Log) load() error {
 	if err := l.d.failure(); err != nil {
 		return err
 	}
-	if err := l.loadHeld(); err != nil {
+	if err := l.loadHeld(); errors.Is(err, vfs.ErrNoSpace) {
+		return fmt.Errorf("open %s: %w", l.id, asFull(err)) // to be tried again
+	} else if err != nil {
 		l.fail(fmt.Errorf("open: %w", err))
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -139,7 +143,12 @@ func (l *Log) loadSegments(bases []kafka.Offset) error {
 	l.mu.Unlock()
 	if stale {
 		// The file speaks of bytes that are not there. It must not be believed when others have come in their place.
-		return l.d.saveCheckpoints(false)
+		if err := l.d.saveCheckpoints(false); err != nil {
+			l.mu.Lock()
+			l.checkpoint = cp // so that the next load knows
+			l.mu.Unlock()
+			return err
+		}
 	}
 	return nil
 }
@@ -277,11 +286,11 @@ func (l *Log) recover(s *segment) (_ indexer, stale bool, _ error) {
 
 // cutFile makes the file end at size, durably. What a crash left in the page cache becomes durable with it, so the whole log is.
 func (l *Log) cutFile(s *segment, size int64) error {
-	f, err := l.e.files.acquire(&s.handle, false)
+	f, done, err := l.toWrite(s)
 	if err != nil {
 		return err
 	}
-	defer l.e.files.release(&s.handle)
+	defer done()
 	if have, err := f.Size(); err != nil {
 		return err
 	} else if have != size {
@@ -290,6 +299,7 @@ func (l *Log) cutFile(s *segment, size int64) error {
 		}
 	}
 	if err := f.Sync(); err != nil {
+		s.spoilt = true
 		return fmt.Errorf("sync %s: %w", s.handle.path, err)
 	}
 	return nil
@@ -297,7 +307,9 @@ func (l *Log) cutFile(s *segment, size int64) error {
 
 // restore puts an entry of the journal back behind what the segments have. after is the log end that the entry continued.
 func (l *Log) restore(file *journalFile, seq uint64, en *entry) error {
-	if err := l.load(); err != nil {
+	if err := l.load(); errors.Is(err, storage.ErrFull) {
+		return err // the log would be taken up later without what is in the journal
+	} else if err != nil {
 		return nil // the log is offline, and said so
 	}
 	l.mu.Lock()

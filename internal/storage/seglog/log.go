@@ -58,6 +58,7 @@ type Log struct {
 	syncNow      bool         // the next flush syncs
 	syncedAt     time.Time
 	loose        int64        // bytes in segments that were never synced
+	partly       bool         // a flush has failed after it had completed segments, as it may have
 	unsaved      bool         // the active segment's index files are missing or older than it
 	queued       bool         // in the committer's queue
 	direct       bool         // a worker is to commit it by writing its segment

@@ -120,6 +120,9 @@ func (l *Log) ReplaceSegments(from, to kafka.Offset, write func(sink func(record
 	}
 	if err == nil {
 		err = writeIndex(l.e.fs, l.path, from, "", x.index, x.max, x.any)
+		if errors.Is(err, vfs.ErrNoSpace) {
+			err = l.removeIndex(from) // half of one would be believed; without one it is made from the batches (SEG-2)
+		}
 	}
 	if err != nil {
 		l.fail(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/rafka-io/rafka/internal/vfs"
 )
 
-// segment is one .log file. All fields but handle and base are guarded by Log.mu.
+// segment is one .log file. All fields but handle, base and spoilt are guarded by Log.mu.
 type segment struct {
 	base kafka.Offset // the first offset it may hold (SEG-1)
 	next kafka.Offset // the offset after its last record
@@ -32,6 +32,7 @@ type segment struct {
 	complete  bool
 	exists    bool // the file was made, and is known to the directory
 	allocated int64
+	spoilt    bool // a sync of its open file has failed: it is written through another one. Guarded by Log.flushMu
 	handle    handle
 }
 

@@ -107,7 +107,7 @@ func replaceFile(fsys vfs.FS, path string, b []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", tmp, err)
+		return fmt.Errorf("write %s: %w", tmp, asFull(err))
 	}
 	if err := fsys.Rename(tmp, path); err != nil {
 		return err

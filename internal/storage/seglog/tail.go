@@ -2,6 +2,7 @@ package seglog
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/rafka-io/rafka/internal/kafka"
@@ -35,10 +36,13 @@ func (l *Log) lockWithRoom(first, next kafka.Offset, n int) (fresh []mem, err er
 		l.mu.Unlock()
 		for have < need {
 			c := max(class, classFor(need-have))
-			m, err := l.e.pool.get(l.e.ctx, c)
+			m, err := l.e.pool.get(l.d.forMemory(), c)
 			if err != nil {
 				drop()
-				return nil, context.Cause(l.e.ctx)
+				if cause := context.Cause(l.e.ctx); cause != nil {
+					return nil, cause
+				}
+				return nil, fmt.Errorf("append to %s: %w", l.id, l.d.refusal())
 			}
 			fresh = append(fresh, m)
 			have += len(m.buf)
