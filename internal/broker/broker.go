@@ -22,6 +22,7 @@ type Broker struct {
 	followers room      // of records that followers fetched
 	rackAware bool      // consumers are sent to the replica in their rack
 	producers producerIDs
+	roleWaits roleWaits
 }
 
 // Options of a Broker. Everything without a default in brackets is required.

@@ -23,7 +23,7 @@
 // (testing/synctest); doors over brokertest, a small broker in memory; benchmarks that count allocations.
 //
 // Files: broker.go, session.go, await.go and lookup.go; one file for each data verb (produce.go with produce_await.go, fetch.go with
-// fetch_await.go, fetch_follower.go and fetch_closest.go, following.go for the sessions of followers, list_offsets.go ...); admin.go with topics_*.go, configs_*.go, elections.go,
+// fetch_await.go, fetch_follower.go and fetch_closest.go, following.go for the sessions of followers, await_role.go for requests that come before the metadata, list_offsets.go ...); admin.go with topics_*.go, configs_*.go, elections.go,
 // reassignments.go, features.go, unregister_broker.go and quorum.go for the administrative verbs; coordinators.go (who coordinates what, and
 // the internal topics), groups*.go for groups, streams_topics.go for the topics that streams groups want created, txn*.go
 // with produce_txn.go and init_producer_id.go for transactions (txn_elsewhere.go and txn_questions.go: those that other brokers coordinate), share_*.go for share groups, describe_producers.go; publish.go, tail.go,

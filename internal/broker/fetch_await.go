@@ -38,6 +38,9 @@ func (a *fetchAwait) Wait(ctx context.Context) []FetchResult {
 	results := make([]FetchResult, len(a.req.Partitions))
 	a.find()
 	enough := a.read(results)
+	if enough && a.awaitRole(ctx, results) {
+		enough = a.read(results)
+	}
 	if wait := min(a.req.MaxWait, maxFetchWait); !enough && wait > 0 {
 		a.wait(ctx, wait, results)
 	}

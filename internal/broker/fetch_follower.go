@@ -24,6 +24,7 @@ func (b *Broker) mayFollow(s *Session, id kafka.BrokerID, epoch int64) error {
 	case known.Fenced:
 		return kafka.Errorf(kafka.NotLeaderOrFollower, "broker %d is fenced, as far as is known here", id)
 	}
+	b.opts.Replicas.Heard(id)
 	return nil
 }
 

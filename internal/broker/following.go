@@ -221,6 +221,7 @@ func (a *followAwait) Wait(ctx context.Context) []FetchResult {
 		a.refuse()
 		return a.finish()
 	}
+	defer a.b.opts.Replicas.Heard(a.req.ReplicaID) // it has waited here, and is not silent before it could have asked again
 	if a.read() || wait <= 0 {
 		return a.finish()
 	}

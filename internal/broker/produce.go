@@ -68,6 +68,8 @@ var (
 // or with kafka.RequestTimedOut for the ones that are not when req.Timeout has passed or ctx ends. With acks=0 it does not wait.
 // req is borrowed until Wait returns.
 //
+// A batch for a partition that may be led here any moment waits for that, a tenth of a second at most (await_role.go).
+//
 // Batches of transactions wait here for their coordinator, at most req.Timeout, if they are the first in their partition (KIP-890).
 //
 // Per partition: UnknownTopicOrPartition, UnknownTopicID, InvalidRequiredAcks, InvalidTopicException (internal topic) and the errors
@@ -84,9 +86,17 @@ func (b *Broker) Produce(s *Session, req *ProduceRequest) Await[[]ProduceResult]
 		b.admitTransactions(req, a, now)
 	}
 	for i := range req.Partitions {
-		if err := b.appendOne(s, req, &find, int32(i), a, now); err != nil {
+		err := b.appendOne(s, req, &find, int32(i), a, now)
+		switch {
+		case err == nil:
+		case b.mayLead(a.slots[i].partition, err):
+			a.early = append(a.early, int32(i))
+		default:
 			a.fail(int32(i), err)
 		}
+	}
+	if len(a.early) > 0 {
+		b.appendLate(req, a)
 	}
 	if a.waits = !a.waiter.Seal(); a.waits {
 		a.deadline = now.Add(req.Timeout)
@@ -110,6 +120,12 @@ func (b *Broker) appendOne(s *Session, req *ProduceRequest, find *lookup, i int3
 	if err := admit(s, req, at, t); err != nil {
 		return err
 	}
+	return b.appendTo(req, i, a, now)
+}
+
+// appendTo appends a batch that was let in to the partition of its slot.
+func (b *Broker) appendTo(req *ProduceRequest, i int32, a *produceAwait, now time.Time) error {
+	at, p := &req.Partitions[i], a.slots[i].partition
 	batch := partition.Append{Records: at.Records, AllReplicas: req.Acks == -1, Slot: i}
 	if len(a.admitted) > 0 {
 		if err := a.admitted[i].err; err != nil {

@@ -19,6 +19,7 @@ type produceAwait struct {
 	deadline time.Time
 	waits    bool
 	late     []int32
+	early    []int32     // refused because the partition is not led here yet; empty but while that is waited for
 	admitted []admission // one for each partition of req, if it has batches of transactions
 }
 

@@ -19,6 +19,9 @@
 // Beyond these, the high watermark waits a little for a follower that is about to join (joinPatience): where records come in without a pause it would
 // otherwise be ahead of each of that follower's fetches, and ISR-3 would keep it out for ever.
 //
+// A member leaves for what it lacks too long (Patience.Lag), or for lacking anything while its broker is silent (Patience.Silence): the second finds a link
+// that is cut within seconds, where a follower that is only slow keeps its place.
+//
 // How it is tested: tables of single steps, and random histories of fetches, proposals, answers and metadata against an oracle that remembers
 // everything (ISR-1..5); partition's model of a cluster runs it with real logs.
 //

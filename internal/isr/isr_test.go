@@ -13,7 +13,7 @@ import (
 
 var t0 = time.UnixMilli(1_700_000_000_000)
 
-const lag = 10 * time.Second
+var lag = Patience{Lag: 10 * time.Second}
 
 func brokers(ids ...kafka.BrokerID) []kafka.BrokerID { return ids }
 
@@ -159,15 +159,57 @@ func TestWhoLagsLeaves(t *testing.T) {
 		l.fetch(t, 2, max(end-1000, 0), end, at) // a second behind, but no more
 		l.fetch(t, 3, 300, max(end, 300), at)    // stands still
 		if q, ok := l.Propose(end+10, at, lag); ok {
-			if at.Sub(t0) < lag || !slices.Equal(q.ISR, []Member{{1, -1}, {2, 5}}) {
+			if at.Sub(t0) < lag.Lag || !slices.Equal(q.ISR, []Member{{1, -1}, {2, 5}}) {
 				t.Fatalf("after %v: %+v", at.Sub(t0), q)
 			}
 			return
 		}
-		if at.Sub(t0) > lag+2*time.Second {
+		if at.Sub(t0) > lag.Lag+2*time.Second {
 			t.Fatal("broker 3 stays in the ISR")
 		}
 	}
+}
+
+// A member that lacks something leaves when its broker has asked for nothing for Silence: not while it has all there is, not before it had the time to ask
+// since it is a member, and not while its broker asks for other partitions.
+func TestWhoIsSilentLeaves(t *testing.T) {
+	asked := t0
+	silent := Patience{Lag: 30 * time.Second, Silence: 3 * time.Second, Heard: func(id kafka.BrokerID) time.Time {
+		if id == 2 {
+			return asked
+		}
+		return t0
+	}}
+	want := func(l *Leader, end kafka.Offset, at time.Time, y Patience, want ...Member) {
+		t.Helper()
+		if q, ok := l.Propose(end, at, y); ok != (want != nil) || !slices.Equal(q.ISR, want) {
+			t.Errorf("%v after the last fetch: %+v, %v", at.Sub(t0), q.ISR, ok)
+		}
+	}
+	l := leader(1, 2, 3)
+	l.fetch(t, 2, 200, 200, t0)
+	l.fetch(t, 3, 200, 200, t0)
+	want(l, 200, t0.Add(time.Hour), silent)
+	want(l, 201, t0.Add(3*time.Second), silent)
+	asked = t0.Add(time.Second)
+	want(l, 201, t0.Add(4*time.Second), Patience{Lag: 30 * time.Second})
+	want(l, 201, t0.Add(4*time.Second), silent, Member{1, -1}, Member{2, 5})
+
+	l = leader(1, 2) // a new epoch in which nobody has asked yet
+	asked = t0.Add(-time.Hour)
+	want(l, 200, t0.Add(3*time.Second), silent)
+	l.fetch(t, 2, 150, 200, t0.Add(3*time.Second)) // it is behind, and asks
+	want(l, 200, t0.Add(6*time.Second), silent)
+	want(l, 200, t0.Add(7*time.Second), silent, Member{1, -1})
+	l.Answered(7, Accepted, t0.Add(7*time.Second))
+	l.Metadata(Metadata{PartitionEpoch: 8, ISR: brokers(1), Replicas: brokers(1, 2, 3)}, t0.Add(7*time.Second))
+	want(l, 200, t0.Add(time.Minute), silent)
+	l.fetch(t, 2, 200, 200, t0.Add(time.Minute)) // it comes back as usual
+	want(l, 200, t0.Add(time.Minute), silent, Member{1, -1}, Member{2, 5})
+
+	l = leader(1, 2)
+	l.fetch(t, 2, 150, 200, t0)
+	want(l, 200, t0.Add(4*time.Second), Patience{Lag: 30 * time.Second, Silence: 3 * time.Second}, Member{1, -1}) // without Heard the partition's own count
 }
 
 func TestWhoHasEverythingStays(t *testing.T) {
@@ -260,6 +302,12 @@ func history(t *testing.T, dice *rand.Rand) {
 	var open *Proposal // the one that may still be carried out
 	ends := map[kafka.BrokerID]kafka.Offset{}
 	now, end, own := t0, start, start
+	var silence time.Duration
+	if dice.IntN(2) == 0 {
+		silence = 3 * time.Second
+	}
+	asked := map[kafka.BrokerID]time.Time{} // for whatever partition
+	heard := func(id kafka.BrokerID) time.Time { return asked[id] }
 	l.Metadata(Metadata{version, committed, all}, now)
 	l.Begin(start, hw)
 	fail := func(format string, args ...any) {
@@ -274,6 +322,9 @@ func history(t *testing.T, dice *rand.Rand) {
 			own += kafka.Offset(dice.IntN(int(end-own) + 1))
 		case 3, 4:
 			id := kafka.BrokerID(1 + dice.IntN(3))
+			if asked[id] = now; dice.IntN(4) == 0 {
+				break // for another one
+			}
 			from := max(end-kafka.Offset(dice.IntN(30)), 0)
 			if dice.IntN(3) == 0 {
 				from = end
@@ -281,9 +332,15 @@ func history(t *testing.T, dice *rand.Rand) {
 			ends[id] = from
 			l.fetch(t, id, from, end, now)
 		case 5:
-			if q, ok := l.Propose(end, now, 5*time.Second); ok {
+			if q, ok := l.Propose(end, now, Patience{Lag: 5 * time.Second, Silence: silence, Heard: heard}); ok {
 				if open != nil && (open.PartitionEpoch != q.PartitionEpoch || len(open.ISR) != len(q.ISR)) {
 					fail("a second proposal: %+v", q)
+				}
+				for _, id := range committed {
+					stays := slices.ContainsFunc(q.ISR, func(m Member) bool { return m.ID == id })
+					if from, ok := ends[id]; ok && from >= end && open == nil && !stays {
+						fail("broker %d leaves, which lacks nothing", id)
+					}
 				}
 				for _, m := range q.ISR {
 					if !slices.Contains(committed, m.ID) && open == nil && (ends[m.ID] < hw || ends[m.ID] < start) {

@@ -39,11 +39,33 @@ func (l *Leader) Wants(now time.Time) bool {
 // due reports whether the proposal is to be made again.
 func (p *pending) due(now time.Time) bool { return p.again && now.Sub(p.asked) >= repeatPatience }
 
+// Patience is how long a member may lack something.
+type Patience struct {
+	Lag time.Duration // it has not been caught up for longer: it leaves
+	// Silence: its broker has asked for nothing at all for longer, as when the link between both is cut; 0: however long.
+	Silence time.Duration
+	// Heard is when a broker asked for anything last, of whatever partition; nil: it is known of this one only.
+	Heard func(kafka.BrokerID) time.Time
+}
+
+// spent reports whether a member has lacked something for too long.
+func (y *Patience) spent(f *follower, now time.Time) bool {
+	if now.Sub(f.caughtUp) > y.Lag {
+		return true
+	}
+	last := later(f.caughtUp, f.fetched)
+	if y.Silence <= 0 || now.Sub(last) <= y.Silence {
+		return false
+	}
+	return y.Heard == nil || now.Sub(y.Heard(f.id)) > y.Silence
+}
+
 // Propose returns the change that the ISR needs, if it needs one and none is under way (ISR-4): without the members that have not been caught up for
-// maxLag, or with those that may join. end is the leader's log end: who has all of it is not behind, however long ago it fetched.
+// too long or are silent (Patience), or with those that may join. end is the leader's log end: who has all of it is not behind, however long ago it
+// fetched.
 //
 // Who may join counts from now on; who is to leave counts until the metadata say that it has left.
-func (l *Leader) Propose(end kafka.Offset, now time.Time, maxLag time.Duration) (Proposal, bool) {
+func (l *Leader) Propose(end kafka.Offset, now time.Time, patience Patience) (Proposal, bool) {
 	if p := l.pending; p != nil {
 		if !p.due(now) {
 			return Proposal{}, false
@@ -67,7 +89,7 @@ func (l *Leader) Propose(end kafka.Offset, now time.Time, maxLag time.Duration) 
 		switch {
 		case f == nil:
 			isr = append(isr, Member{id, -1})
-		case f.end >= end || now.Sub(f.caughtUp) <= maxLag:
+		case f.end >= end || !patience.spent(f, now):
 			isr = append(isr, Member{id, f.epoch})
 		}
 	}

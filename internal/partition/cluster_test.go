@@ -90,7 +90,7 @@ func newCluster(t testing.TB, seed uint64, bug string) *cluster {
 func (n *replicaNode) start() {
 	s := &Settings{MinISR: n.minISR, Delete: true, RetentionTime: -1, RetentionBytes: -1, ProducerExpiry: time.Hour}
 	s.Rules.Delays = true
-	host := &Host{Engine: n.engine, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return n.now }}
+	host := &Host{Engine: n.engine, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return n.now }, MaxSilence: 500 * time.Millisecond}
 	host.Lease = func() bool { return !n.cutOff || n.dice.IntN(2) == 0 }
 	n.p = New(clusterID, host, s, &Stats{})
 	n.up, n.cutOff, n.reply, n.hw = true, false, nil, 0

@@ -277,6 +277,31 @@ func TestProposals(t *testing.T) {
 	}
 }
 
+// A follower whose broker is silent leaves long before it would for its lag, and not while its broker asks for other partitions.
+func TestASilentFollowerIsProposedToLeave(t *testing.T) {
+	b := newBench(t)
+	var heard time.Time
+	b.host.MaxSilence, b.host.Heard = 3*time.Second, func(kafka.BrokerID) time.Time { return heard }
+	b.append(plainBatch(1))
+	b.leads(6, 4, 0, 1)
+	b.has(1, 6, 1)
+	b.now = b.now.Add(time.Hour)
+	if q, ok := b.ProposeISR(b.now, 30*time.Second); ok {
+		t.Errorf("it has everything: %+v", q)
+	}
+	b.has(1, 6, 1)
+	b.append(plainBatch(1))
+	b.now = b.now.Add(4 * time.Second)
+	heard = b.now.Add(-time.Second)
+	if q, ok := b.ProposeISR(b.now, 30*time.Second); ok {
+		t.Errorf("its broker asks: %+v", q)
+	}
+	b.now = b.now.Add(3 * time.Second)
+	if q, ok := b.ProposeISR(b.now, 30*time.Second); !ok || len(q.ISR) != 1 {
+		t.Errorf("its broker is silent: %+v, %v", q, ok)
+	}
+}
+
 // KIP-207: a new leader does not say where the log ends before it knows.
 func TestNewLeaderDoesNotGuessOffsets(t *testing.T) {
 	b := newBench(t)

@@ -68,8 +68,8 @@ func (p *Partition) tellISR() {
 	}
 }
 
-// ProposeISR returns the change that the ISR needs: without the members that have not been caught up for maxLag, or with the followers that have become
-// so. There is none while one is under way (ISR-4), which it is until ISRAnswered or a newer role ends it; one of which nobody knows what became is
+// ProposeISR returns the change that the ISR needs: without the members that have not been caught up for maxLag, or that lack something and whose brokers
+// have been silent for Host.MaxSilence, or with the followers that have become so. There is none while one is under way (ISR-4), which it is until ISRAnswered or a newer role ends it; one of which nobody knows what became is
 // returned again. It also lets the high watermark move that waited for a follower in vain, so it is to be called now and then for every
 // partition that is led here.
 func (p *Partition) ProposeISR(now time.Time, maxLag time.Duration) (ISRProposal, bool) {
@@ -86,7 +86,7 @@ func (p *Partition) ProposeISR(now time.Time, maxLag time.Duration) (ISRProposal
 		return ISRProposal{}, false
 	}
 	role := p.role.Load()
-	proposal, ok := w.isr.Propose(end, now, maxLag)
+	proposal, ok := w.isr.Propose(end, now, isr.Patience{Lag: maxLag, Silence: p.host.MaxSilence, Heard: p.host.Heard})
 	p.advanceAndUnlock()
 	if !ok {
 		return ISRProposal{}, false

@@ -38,7 +38,8 @@ type Partition struct {
 	delivery   delivery
 
 	// role is read anywhere and stored only under mu, so that no append of an older role is under way when SetRole returns (PAR-1).
-	role atomic.Pointer[Role]
+	role    atomic.Pointer[Role]
+	deposed atomic.Int64 // when it ceased to lead, in nanoseconds of Unix time; 0: never
 
 	// mu is the append lock. It guards end, producers and delays and orders the appends. Held for memory work and for storage.Log.Append.
 	// The engine tells of durability without it, so an append that waits for the engine to make room cannot stop that room being made.
@@ -89,6 +90,11 @@ type Host struct {
 	OnDue func(p *Partition, at time.Time)
 	// OnISR is told that ProposeISR is worth calling: a follower has caught up. nil: nobody proposes. Like OnDue it only takes a note.
 	OnISR func(p *Partition)
+	// MaxSilence is after what time a follower in sync that lacks something is proposed to leave when its broker asks for nothing any more; 0: never for
+	// that alone. Heard is when a broker asked last, for whatever partition; it is called under the partition's locks and must be quick; nil: what
+	// was asked of the partition itself counts.
+	MaxSilence time.Duration
+	Heard      func(kafka.BrokerID) time.Time
 	// OnRot is told that damage was met in the files of a partition, at an offset; nil: nobody mends. Like OnDue it only takes a note.
 	OnRot func(p *Partition, at kafka.Offset, err error)
 	// OnFailed is told that a log has failed and is used no more. Like OnDue it only takes a note.

@@ -1,6 +1,9 @@
 package partition
 
 import (
+	"slices"
+	"time"
+
 	"github.com/rafka-io/rafka/internal/isr"
 	"github.com/rafka-io/rafka/internal/kafka"
 )
@@ -39,6 +42,16 @@ var (
 // Role is the role of this moment.
 func (p *Partition) Role() Role { return *p.role.Load() }
 
+// deposedFor is how long who asks the last leader certainly does so because he has not heard of the next one.
+const deposedFor = time.Second
+
+// MayLeadSoon reports whether this replica, which does not lead, may be elected any moment, or was elected and has not heard of it: it is in sync, and did
+// not lead until just now.
+func (p *Partition) MayLeadSoon(now time.Time) bool {
+	r := p.role.Load()
+	return !r.IsLeader && r.Gone == nil && slices.Contains(r.ISR, r.Node) && now.UnixNano()-p.deposed.Load() > int64(deposedFor)
+}
+
 // SetRole changes the role. Who waits for an append of the old role is told that this replica does not lead, unless it still leads
 // in the same epoch. Calls do not overlap.
 //
@@ -52,6 +65,9 @@ func (p *Partition) SetRole(r Role) {
 		return
 	}
 	p.role.Store(&r)
+	if was.IsLeader && !r.IsLeader {
+		p.deposed.Store(p.host.Now().UnixNano())
+	}
 	p.markEpochLocked()
 	if r.Gone == nil {
 		p.bookkeepLocked(was, &r)
