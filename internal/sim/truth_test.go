@@ -22,7 +22,6 @@ type part struct {
 	wrote     map[written]uint32 // the CRC of each batch that was appended anywhere
 	sequences map[kafka.ProducerID]*sequence
 	acked     []ackedBatch
-	trimmed   kafka.Offset     // what is below was deleted
 	proposed  []kafka.BrokerID // whom a leader has just found to be in sync
 	lossy     bool             // a leader was elected uncleanly, as the settings allow
 }
