@@ -46,7 +46,7 @@ chaos: # real brokers in network namespaces (root): kill, freeze, cuts, delay, l
 
 .PHONY: crash
 crash: # kill -9 on the real binary, one broker and three, many times; and many seeds of the crashing file system
-	RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run 'Kill|ClusterKeeps' ./test/crash
+	RAFKA_LONG=1 RAFKA_CRASH_ROUNDS=$${RAFKA_CRASH_ROUNDS:-40} $(GO) test -count=1 -timeout 20m -run 'Kill|ClusterKeeps|Upgrade|Voters' ./test/crash
 	$(GO) test -count=$${RAFKA_CRASH_SEEDS:-20} -timeout 20m -run 'Crash|Durable' ./internal/storage/seglog ./internal/storage/memlog -logtest.crashsteps=150
 
 .PHONY: abuse

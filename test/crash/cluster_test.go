@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/testbin"
@@ -58,11 +59,18 @@ func clusterOf(c *testbin.Nodes, i int) (told string) {
 	waitFor(c.T, "all brokers are there", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		m, err := kadm.NewClient(cl).BrokerMetadata(ctx)
+		ask := kmsg.NewPtrMetadataRequest() // kadm remembers an answer for minutes, and the first may come before the last broker
+		ask.Topics = []kmsg.MetadataRequestTopic{}
+		m, err := ask.RequestWith(ctx, cl)
 		if err != nil || len(m.Brokers) != len(c.Procs) {
 			return false
 		}
-		told = fmt.Sprint(m.Cluster, m.Brokers.NodeIDs())
+		var ids []int32
+		for _, b := range m.Brokers {
+			ids = append(ids, b.NodeID)
+		}
+		slices.Sort(ids)
+		told = fmt.Sprint(*m.ClusterID, ids)
 		return true
 	})
 	return told

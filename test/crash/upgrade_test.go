@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -36,8 +37,8 @@ func raise(c *testbin.Nodes, level int16) error {
 // until the level is raised one can go back. The level is refused while a broker of the earlier release runs; once it is raised, that
 // release is refused, and all that was acknowledged is there.
 func TestRollingUpgradeAndTheWayBack(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts and kills processes")
+	if os.Getenv("RAFKA_LONG") == "" {
+		t.Skip("RAFKA_LONG=1 runs it: it takes half a minute")
 	}
 	earlier := testbin.Earlier(t, 1)
 	c := testbin.NewNodes(t, 3, "--http-addr", "", "--grpc-addr", "", "--set", "min.insync.replicas=2", "--set", "default.replication.factor=3", "--set", "num.partitions=3")
