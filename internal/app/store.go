@@ -137,6 +137,9 @@ func (a *App) openAlone(ctx context.Context) error {
 	a.seat.Store(s)
 	a.onStop("metadata store", func(context.Context) error { return s.Close() })
 	a.member.Serve(func(ctx context.Context, asks join.Admission) (join.Admitted, error) {
+		if is := a.image().ClusterID; asks.ClusterID != "" && asks.ClusterID != is {
+			return join.Admitted{}, kafka.Errorf(kafka.InconsistentClusterID, "this is cluster %s, not %s", is, asks.ClusterID)
+		}
 		if err := a.grow(ctx, s); err != nil {
 			return join.Admitted{}, kafka.Errorf(kafka.BrokerNotAvailable, "this broker could not become a cluster: %w", err)
 		}

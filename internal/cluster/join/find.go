@@ -60,7 +60,7 @@ func (n *Node) look(ctx context.Context) error {
 		if !o.Admits && o.ClusterID == "" {
 			continue
 		}
-		if n.opts.ClusterID != "" && o.ClusterID != n.opts.ClusterID {
+		if n.opts.ClusterID != "" && o.ClusterID != "" && o.ClusterID != n.opts.ClusterID {
 			return fmt.Errorf("%s is of cluster %s, configured is %s", o.at, o.ClusterID, n.opts.ClusterID)
 		}
 		if err := n.askIn(ctx, o.at); err != nil {
@@ -69,7 +69,7 @@ func (n *Node) look(ctx context.Context) error {
 		}
 		return nil
 	}
-	if slices.ContainsFunc(others, func(o seen) bool { return o.ClusterID != "" }) {
+	if slices.ContainsFunc(others, func(o seen) bool { return o.Admits || o.ClusterID != "" }) {
 		return refused // there is a cluster: none is founded beside it
 	}
 	return n.tryToFound(ctx, others, missing)

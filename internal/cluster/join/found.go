@@ -3,6 +3,7 @@ package join
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -65,10 +66,16 @@ func (n *Node) tryToFound(ctx context.Context, others []seen, missing error) err
 // mayFound reports what speaks against founding a cluster now.
 func mayFound(me status, others []seen, addrs int, missing error) error {
 	if me.Expect <= 0 {
+		if missing == nil {
+			return errors.New("none of the addresses belongs to a cluster; give --bootstrap-expect to found one")
+		}
 		return fmt.Errorf("none of the addresses belongs to a cluster; give --bootstrap-expect to found one (%w)", missing)
 	}
 	need := max(me.Expect, addrs/2+1)
 	if have := len(others) + 1; have < need {
+		if missing == nil {
+			return fmt.Errorf("%d nodes are there, %d are needed to found a cluster", have, need)
+		}
 		return fmt.Errorf("%d nodes are there, %d are needed to found a cluster (%w)", have, need, missing)
 	}
 	for _, o := range others {

@@ -419,3 +419,31 @@ func TestWhatChangesLaterIsKept(t *testing.T) {
 		t.Fatalf("%+v", id)
 	}
 }
+
+// A broker that was told of nobody is a cluster of one: others join it, none is founded beside it, and it is promised to nobody (JOI-1, JOI-2).
+func TestOthersJoinAClusterOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, 3, 3)
+		alone, err := Open(Options{FS: w.disks[w.addrs[0]], Dir: "/m", Peer: w.addrs[0], Want: 7, Expect: 3, Call: w.call})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.who["one"] = map[kafka.BrokerID]kafka.UUID{7: alone.Identity().Directory}
+		admit := w.admitter("one")
+		alone.Serve(func(ctx context.Context, a Admission) (Admitted, error) {
+			if err := alone.Belong(Admitted{ClusterID: "one", Node: 7}); err != nil { // it grows when the first asks
+				return Admitted{}, err
+			}
+			return admit(ctx, a)
+		})
+		w.nodes[w.addrs[0]] = alone
+		w.start(w.addrs[1])
+		w.start(w.addrs[2])
+		w.settled()
+		w.stop(w.addrs[1])
+		w.stop(w.addrs[2])
+		if len(w.who["one"]) != 3 {
+			t.Errorf("%v", w.who)
+		}
+	})
+}

@@ -24,7 +24,7 @@ type status struct {
 	Node      kafka.BrokerID `json:"node"` // of a fresh one: the one it asks for, NoBroker: any
 	Expect    int            `json:"expect"`
 	Promised  kafka.UUID     `json:"promised"`
-	Admits    bool           `json:"admits"` // belongs to a cluster and can let others in now
+	Admits    bool           `json:"admits"` // lets others into its cluster now
 }
 
 // promise asks a fresh node to wait for a founder; release lets it go.

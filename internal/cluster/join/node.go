@@ -98,7 +98,7 @@ func (n *Node) promisesNow() int {
 	return n.promises
 }
 
-// Serve lets others in from now on.
+// Serve lets others in from now on. A node that belongs to no cluster is one of its own then, and becomes one of several when it lets somebody in.
 func (n *Node) Serve(admit Admit) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -190,7 +190,7 @@ func (n *Node) status() status {
 	if !n.id.Belongs() {
 		s.Node = n.opts.Want
 	}
-	s.Admits = n.id.Belongs() && n.admit != nil
+	s.Admits = n.admit != nil // a cluster of one does, too, and is one of several from then on
 	return s
 }
 
@@ -201,6 +201,8 @@ func (n *Node) promised(p promise) error {
 	switch {
 	case n.id.Belongs():
 		return errorf("this node is of cluster %s already", n.id.ClusterID)
+	case n.admit != nil:
+		return errorf("this node is a cluster of one: join it")
 	case n.opts.Expect <= 0:
 		return errorf("this node was not told to found a cluster")
 	case n.id.Promised == p.Founder:
@@ -279,10 +281,10 @@ func (n *Node) admitted(ctx context.Context, body []byte) ([]byte, error) {
 	n.mu.Lock()
 	id, admit := n.id, n.admit
 	n.mu.Unlock()
-	if !id.Belongs() {
+	if !id.Belongs() && admit == nil {
 		return nil, kafka.Errorf(kafka.BrokerNotAvailable, "this node belongs to no cluster yet: try again")
 	}
-	if a.ClusterID != "" && a.ClusterID != id.ClusterID {
+	if a.ClusterID != "" && id.Belongs() && a.ClusterID != id.ClusterID {
 		return nil, errorf("this is cluster %s, not %s", id.ClusterID, a.ClusterID)
 	}
 	if id.Founding {
