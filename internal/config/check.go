@@ -34,6 +34,9 @@ func ValidateAll(scope Scope, values map[string]string) error {
 	if hasLow && hasHigh && parseInt(low) > parseInt(high) {
 		return kafka.Errorf(kafka.InvalidConfig, "conflict topic config setting min.compaction.lag.ms (%s) > max.compaction.lag.ms (%s)", low, high)
 	}
+	if grows := values["rafka.partitions.max"]; grows != "" && parseInt(grows) > 0 && slices.Contains(splitList(values["cleanup.policy"]), "compact") {
+		return kafka.Errorf(kafka.InvalidConfig, "a topic with cleanup.policy=compact cannot have rafka.partitions.max=%s: with more partitions a key's latest record would be in two of them", grows)
+	}
 	return nil
 }
 

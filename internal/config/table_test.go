@@ -100,8 +100,8 @@ func TestTableIsConsistent(t *testing.T) {
 			}
 		}
 	}
-	if n := len(new(Layers).Describe(Topic)); n != 37+6 {
-		t.Errorf("a topic is described with %d keys, want Kafka's 37 and 6 of ours", n)
+	if n := len(new(Layers).Describe(Topic)); n != 37+8 {
+		t.Errorf("a topic is described with %d keys, want Kafka's 37 and 8 of ours", n)
 	}
 }
 

@@ -21,7 +21,8 @@ const (
 // In this order: partitions that a decision before left half done are finished, and led again where somebody can; replicas move away from
 // draining brokers; internal topics get as many replicas as their setting says (three), as far as there are brokers; leaders go back to the
 // first of their replicas where more than a tenth of a broker's are elsewhere (auto.leader.rebalance.enable); replicas, and who is first
-// among them, are evened out by their number and by the load, of topics that rafka.balance.enable is on for.
+// among them, are evened out by their number and by the load, of topics that rafka.balance.enable is on for; topics that may grow get
+// more partitions.
 //
 // limit is how many reassignments may be under way at a time, those included that operators have asked for; what waits for a dead broker
 // does not count. why explains, in a sentence each, what the records do and what cannot be done.
@@ -40,6 +41,7 @@ func Upkeep(env *Env, img *metadata.Image, limit int) (records []metadata.Record
 		u.spreadReplicas()
 		u.spreadLoad()
 	}
+	u.grow()
 	return u.c.records, u.why
 }
 
