@@ -28,17 +28,22 @@ const (
 
 // checkRegex refuses what is no expression of RE2, or too large a one.
 func checkRegex(expr string) error {
+	_, err := parseRegex(expr)
+	return err
+}
+
+func parseRegex(expr string) (*syntax.Regexp, error) {
 	if len(expr) > maxRegexBytes {
-		return kafka.Errorf(kafka.InvalidRegularExpression, "SubscribedTopicRegex has %d bytes; use at most %d.", len(expr), maxRegexBytes)
+		return nil, kafka.Errorf(kafka.InvalidRegularExpression, "SubscribedTopicRegex has %d bytes; use at most %d.", len(expr), maxRegexBytes)
 	}
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return kafka.Errorf(kafka.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", expr, err)
+		return nil, kafka.Errorf(kafka.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", expr, err)
 	}
 	if regexSteps(tree) > maxRegexSteps {
-		return kafka.Errorf(kafka.InvalidRegularExpression, "SubscribedTopicRegex `%s` is too large: its repetitions multiply to more than %d steps; use fewer.", expr, maxRegexSteps)
+		return nil, kafka.Errorf(kafka.InvalidRegularExpression, "SubscribedTopicRegex `%s` is too large: its repetitions multiply to more than %d steps; use fewer.", expr, maxRegexSteps)
 	}
-	return nil
+	return tree, nil
 }
 
 // regexSteps estimates the size of a matcher, and counts no further than the bound.
@@ -55,10 +60,12 @@ func regexSteps(tree *syntax.Regexp) int {
 
 // compileRegex makes a matcher of whole names. nil: it is none, which only an expression from a log of another version can be.
 func compileRegex(expr string) *regexp.Regexp {
-	if checkRegex(expr) != nil {
+	tree, err := parseRegex(expr)
+	if err != nil {
 		return nil
 	}
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	// Not expr itself: an open \Q in it would take in what stands behind.
+	re, err := regexp.Compile(`\A(?:` + tree.String() + `)\z`)
 	if err != nil {
 		return nil
 	}

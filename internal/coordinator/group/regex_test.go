@@ -51,6 +51,8 @@ func TestExpressionsAreBounded(t *testing.T) {
 func FuzzExpressions(f *testing.F) {
 	f.Add("ord(er|e)s|other.*")
 	f.Add("((a{9}){9}){9}")
+	f.Add(`\Q`)
+	f.Add(`(?i)ord.*\Qers`)
 	f.Fuzz(func(t *testing.T, expr string) {
 		if checkRegex(expr) == nil && compileRegex(expr) == nil {
 			t.Errorf("%q is taken and cannot be used", expr)
