@@ -107,7 +107,9 @@ func (m *member) sendBeat(to *node) {
 	q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	q.Version, q.Group, q.MemberID, q.MemberEpoch, q.RebalanceTimeoutMillis = 1, m.crew.name, m.id, m.epoch, -1
 	if m.epoch == 0 || m.full {
-		q.RebalanceTimeoutMillis, q.SubscribedTopicNames = 5000, []string{"orders"}
+		// Longer than answers can be lost: a member that does not hear that it is to give something back loses it when this has passed, although
+		// its session goes on (KIP-848), and who else gets it then is right.
+		q.RebalanceTimeoutMillis, q.SubscribedTopicNames = 60_000, []string{"orders"}
 	}
 	q.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 	if len(m.owns) > 0 && m.epoch > 0 {
