@@ -1,6 +1,7 @@
 package kafkasrv
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"time"
@@ -133,7 +134,8 @@ func (f *fetchCall) parse(r *request, img *metadata.Image, limit int) error {
 			if tag == 1 && v >= 15 { // replica state: id, epoch
 				state := wire.NewReader(value)
 				f.req.ReplicaID, f.req.ReplicaEpoch = kafka.BrokerID(state.Int32()), state.Int64()
-				bad = state.Err()
+				state.SkipTags()
+				bad = cmp.Or(bad, state.Err())
 			}
 		})
 	}
