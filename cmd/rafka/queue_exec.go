@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rafka-io/rafka/cmd/rafka/internal/receiver"
 )
 
 // exitRejects is the exit code of --exec's command that gives a message up.
@@ -22,65 +23,62 @@ const exitRejects = 100
 const shortestRenewal = 100 * time.Millisecond
 
 // runEach runs the command for each message and settles it by the exit code. A command that is interrupted releases its message.
-func (o *receiveOptions) runEach(ctx context.Context, cl *kgo.Client, cmd *cobra.Command, records []*kgo.Record) error {
-	for i, r := range records {
-		status, err := o.runOne(ctx, cl, cmd, r)
+func (o *receiveOptions) runEach(ctx context.Context, from *receiver.Receiver, cmd *cobra.Command, messages []*receiver.Message) error {
+	for i, m := range messages {
+		status, err := o.runOne(ctx, from, cmd, m)
 		if err != nil {
-			for _, rest := range records[i:] {
-				rest.Ack(kgo.AckRelease)
-			}
+			o.settle(ctx, from, cmd, receiver.Release, messages[i:]...)
 			return err
 		}
-		r.Ack(status)
-		if status != kgo.AckAccept {
-			fmt.Fprintf(cmd.ErrOrStderr(), "rafka: %s/%d@%d: %s (delivery %d)\n", r.Topic, r.Partition, r.Offset,
-				map[kgo.AckStatus]string{kgo.AckReject: "rejected", kgo.AckRelease: "released"}[status], r.DeliveryCount())
+		o.settle(ctx, from, cmd, status, m)
+		if status != receiver.Accept {
+			fmt.Fprintf(cmd.ErrOrStderr(), "rafka: %s/%d@%d: %s (delivery %d)\n", m.Topic, m.Partition, m.Offset,
+				map[receiver.Status]string{receiver.Reject: "rejected", receiver.Release: "released"}[status], m.Deliveries)
 		}
 	}
 	return nil
 }
 
 // runOne runs the command for one message and says what becomes of it. The error is that the command cannot be run at all.
-func (o *receiveOptions) runOne(ctx context.Context, cl *kgo.Client, cmd *cobra.Command, r *kgo.Record) (kgo.AckStatus, error) {
+func (o *receiveOptions) runOne(ctx context.Context, from *receiver.Receiver, cmd *cobra.Command, m *receiver.Message) (receiver.Status, error) {
 	shell := []string{"sh", "-c", o.exec}
 	if runtime.GOOS == "windows" {
 		shell = []string{"cmd", "/c", o.exec}
 	}
 	worker := exec.CommandContext(ctx, shell[0], shell[1:]...)
-	worker.Stdin, worker.Stdout, worker.Stderr = bytes.NewReader(r.Value), cmd.OutOrStdout(), cmd.ErrOrStderr()
-	worker.Env = append(os.Environ(), "RAFKA_TOPIC="+r.Topic, "RAFKA_PARTITION="+strconv.Itoa(int(r.Partition)), "RAFKA_OFFSET="+strconv.FormatInt(r.Offset, 10),
-		"RAFKA_KEY="+envText(r.Key), "RAFKA_DELIVERY_COUNT="+strconv.Itoa(int(r.DeliveryCount())))
+	worker.Stdin, worker.Stdout, worker.Stderr = bytes.NewReader(m.Value), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	worker.Env = append(os.Environ(), "RAFKA_TOPIC="+m.Topic, "RAFKA_PARTITION="+strconv.Itoa(int(m.Partition)), "RAFKA_OFFSET="+strconv.FormatInt(m.Offset, 10),
+		"RAFKA_KEY="+envText(m.Key), "RAFKA_DELIVERY_COUNT="+strconv.Itoa(int(m.Deliveries)))
 	worker.WaitDelay = 5 * time.Second // for grandchildren that keep stdout open
 	if err := worker.Start(); err != nil {
-		return kgo.AckRelease, fmt.Errorf("run %q: %w", o.exec, err)
+		return receiver.Release, fmt.Errorf("run %q: %w", o.exec, err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- worker.Wait() }()
-	err := renewUntil(ctx, cl, r, done)
+	err := renewUntil(ctx, from, m, done)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return kgo.AckAccept, nil
+		return receiver.Accept, nil
 	case errors.As(err, &exit) && exit.ExitCode() == exitRejects:
-		return kgo.AckReject, nil
+		return receiver.Reject, nil
 	}
-	return kgo.AckRelease, nil
+	return receiver.Release, nil
 }
 
 // renewUntil renews the hold on a message until its command is done, at half the time that is left each time. It returns the command's error.
 // A renewal that fails shows when the message is settled.
-func renewUntil(ctx context.Context, cl *kgo.Client, r *kgo.Record, done <-chan error) error {
-	hold := max(shortestRenewal, time.Until(r.AcquisitionDeadline()))
-	tick := time.NewTicker(hold / 2)
-	defer tick.Stop()
+func renewUntil(ctx context.Context, from *receiver.Receiver, m *receiver.Message, done <-chan error) error {
 	for {
+		half := min(receiver.LongestRest, max(shortestRenewal, time.Until(m.HeldUntil)/2))
+		again := time.NewTimer(half)
 		select {
 		case err := <-done:
+			again.Stop()
 			return err
-		case <-tick.C:
-			r.Ack(kgo.AckRenew)
-			renewCtx, cancel := context.WithTimeout(ctx, hold/2)
-			_ = cl.FlushAcks(renewCtx)
+		case <-again.C:
+			renewCtx, cancel := context.WithTimeout(ctx, half)
+			_ = from.Settle(renewCtx, receiver.Renew, m)
 			cancel()
 		}
 	}

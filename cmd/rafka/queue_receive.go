@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/rafka-io/rafka/cmd/rafka/internal/receiver"
 )
 
 const receiveHelp = `Take messages as a member of a share group, print them and accept them.
@@ -37,7 +38,8 @@ type receiveOptions struct {
 	exec            string
 	reject, release bool
 	from            choice
-	write           recordWriter
+	write           messageWriter
+	unsettled       error // the first settlement that failed
 }
 
 func newQueueReceive(q *queueCommand) *cobra.Command {
@@ -92,50 +94,52 @@ type queuedView struct {
 	DeliveryCount int32 `json:"delivery_count"` // this delivery included
 }
 
-func viewQueued(r *kgo.Record) any {
-	return queuedView{viewRecord(r).(recordView), r.DeliveryCount()}
-}
+// messageWriter prints one message.
+type messageWriter func(out *bufio.Writer, m *receiver.Message) error
 
 // newMessageWriter reads --format of queue verbs: the same words as consume's, with the count of deliveries.
-func newMessageWriter(format string) (recordWriter, error) {
+func newMessageWriter(format string) (messageWriter, error) {
+	var write func(view func(*kgo.Record) any) recordWriter
 	switch format {
 	case "text":
-		return writeJSON(viewQueued, "  "), nil
+		write = func(view func(*kgo.Record) any) recordWriter { return writeJSON(view, "  ") }
 	case "json":
-		return writeJSON(viewQueued, ""), nil
+		write = func(view func(*kgo.Record) any) recordWriter { return writeJSON(view, "") }
 	case "yaml":
-		return writeYAML(viewQueued), nil
+		write = writeYAML
+	default:
+		plain, err := newRecordWriter(format, `\n`, false)
+		return func(out *bufio.Writer, m *receiver.Message) error { return plain(out, m.Record) }, err
 	}
-	return newRecordWriter(format, `\n`, false)
+	return func(out *bufio.Writer, m *receiver.Message) error {
+		return write(func(r *kgo.Record) any { return queuedView{viewRecord(r).(recordView), m.Deliveries} })(out, m.Record)
+	}, nil
 }
 
-// acknowledged gathers what brokers say of acknowledgements, on the client's goroutine.
-type acknowledged struct {
-	mu  sync.Mutex // guards err; a leaf
-	err error
-}
-
-func (a *acknowledged) done(_ *kgo.Client, results kgo.ShareAckResults) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, r := range results {
-		if r.Err != nil && a.err == nil {
-			a.err = fmt.Errorf("acknowledge messages of %s/%d: %w", r.Topic, r.Partition, describe(r.Err, ackAdvice(r.Err)))
-		}
+// settle tells brokers what becomes of messages, though the verb was interrupted meanwhile. What fails is said at once, and at the end by the
+// exit code; a worker goes on, since a broker that is lost takes the hold on a message along and nothing else.
+func (o *receiveOptions) settle(ctx context.Context, from *receiver.Receiver, cmd *cobra.Command, status receiver.Status, messages ...*receiver.Message) {
+	err := from.Settle(context.WithoutCancel(ctx), status, messages...)
+	if err == nil {
+		return
 	}
-}
-
-func (a *acknowledged) failed() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.err
-}
-
-func ackAdvice(err error) string {
 	if errors.Is(err, kerr.InvalidRecordState) {
-		return "the message was held too long, and is with another receiver by now (share.record.lock.duration.ms)"
+		err = fmt.Errorf("%w: the message was held too long, and is with another receiver by now (share.record.lock.duration.ms)", err)
 	}
-	return ""
+	err = explainReceiver(err)
+	fmt.Fprintf(cmd.ErrOrStderr(), "rafka: %v\n", err)
+	if o.unsettled == nil {
+		o.unsettled = err
+	}
+}
+
+// explainReceiver is explain, but what a broker refuses keeps the words that say of which message it speaks.
+func explainReceiver(err error) error {
+	var refused *kerr.Error
+	if errors.As(err, &refused) {
+		return err
+	}
+	return explain(err)
 }
 
 // run receives until the count is reached, nothing comes, or it is interrupted.
@@ -144,60 +148,62 @@ func (o *receiveOptions) run(cmd *cobra.Command, q *queueCommand) error {
 	if err := o.begin(cmd, q); err != nil {
 		return err
 	}
-	most := int64(500)
-	if o.exec != "" {
-		most = 1 // what waits behind a running command is better in the hands of another receiver
-	}
-	if o.count > 0 {
-		most = min(most, o.count)
-	}
-	var acks acknowledged
-	cl, err := q.open(ctx, kgo.ShareGroup(o.group), kgo.ConsumeTopics(o.topics...), kgo.ShareMaxRecords(int32(most)), kgo.ShareMaxRecordsStrict(),
-		kgo.ShareAckCallback(acks.done), kgo.FetchMaxWait(500*time.Millisecond))
+	cl, err := q.open(ctx, receiver.Options()...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
+	joinCtx, cancel := ctx, context.CancelFunc(func() {})
+	if o.wait > 0 {
+		joinCtx, cancel = context.WithTimeout(ctx, max(o.wait, q.timeout))
+	}
+	from, err := receiver.Join(joinCtx, cl, o.group, o.topics, q.timeout)
+	cancel()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return explainReceiver(err)
+	}
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
-	received, err := o.receive(ctx, cl, cmd, out, most)
-	// What was decided goes out also when the verb was interrupted; it fails no later than the time-out.
-	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.timeout)
+	received, err := o.receive(ctx, from, cmd, out)
+	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.timeout)
 	defer cancel()
-	err = firstError(err, out.Flush(), explain(cl.FlushAcks(flushCtx)), acks.failed())
+	_ = from.Close(closeCtx) // everything is settled; a broker that does not hear of the end sees the connections close
+	err = firstError(err, out.Flush(), o.unsettled)
 	if err == nil && received == 0 && o.count > 0 && ctx.Err() == nil {
 		err = fmt.Errorf("no message came within %s", o.wait)
 	}
 	return err
 }
 
-// receive polls and settles.
-func (o *receiveOptions) receive(ctx context.Context, cl *kgo.Client, cmd *cobra.Command, out *bufio.Writer, most int64) (received int64, err error) {
+// receive takes and settles.
+func (o *receiveOptions) receive(ctx context.Context, from *receiver.Receiver, cmd *cobra.Command, out *bufio.Writer) (received int64, err error) {
+	most := int64(500)
+	if o.exec != "" {
+		most = 1 // what waits behind a running command is better in the hands of another receiver
+	}
 	for o.count == 0 || received < o.count {
 		if o.count > 0 {
 			most = min(most, o.count-received)
 		}
-		pollCtx, cancel := ctx, context.CancelFunc(func() {})
+		takeCtx, cancel := ctx, context.CancelFunc(func() {})
 		if o.wait > 0 {
-			pollCtx, cancel = context.WithTimeout(ctx, o.wait)
+			takeCtx, cancel = context.WithTimeout(ctx, o.wait)
 		}
-		fetches := cl.PollRecords(pollCtx, int(most))
+		messages, err := from.Take(takeCtx, int(most))
 		cancel()
-		if ctx.Err() != nil {
+		switch {
+		case err != nil:
+			return received, explainReceiver(err)
+		case len(messages) == 0:
 			return received, nil
+		case o.exec != "":
+			err = o.runEach(ctx, from, cmd, messages)
+		default:
+			err = o.printEach(ctx, from, cmd, out, messages)
 		}
-		if err := fetchError(fetches); err != nil {
-			return received, err
-		}
-		if fetches.NumRecords() == 0 {
-			return received, nil
-		}
-		records := fetches.Records()
-		if o.exec != "" {
-			err = o.runEach(ctx, cl, cmd, records)
-		} else {
-			err = o.printEach(out, records)
-		}
-		received += int64(len(records))
+		received += int64(len(messages))
 		if err != nil || ctx.Err() != nil {
 			return received, err
 		}
@@ -206,32 +212,21 @@ func (o *receiveOptions) receive(ctx context.Context, cl *kgo.Client, cmd *cobra
 }
 
 // printEach prints messages and settles them once they are out.
-func (o *receiveOptions) printEach(out *bufio.Writer, records []*kgo.Record) error {
-	for i, r := range records {
-		if err := o.write(out, r); err != nil {
-			for _, rest := range records[i:] {
-				rest.Ack(kgo.AckRelease)
-			}
-			return err
-		}
+func (o *receiveOptions) printEach(ctx context.Context, from *receiver.Receiver, cmd *cobra.Command, out *bufio.Writer, messages []*receiver.Message) error {
+	var err error
+	for _, m := range messages {
+		err = firstError(err, o.write(out, m))
 	}
-	if err := out.Flush(); err != nil {
-		for _, r := range records {
-			r.Ack(kgo.AckRelease)
-		}
-		return err
-	}
-	status := kgo.AckAccept
+	err = firstError(err, out.Flush())
+	status := receiver.Accept
 	switch {
+	case err != nil, o.release:
+		status = receiver.Release
 	case o.reject:
-		status = kgo.AckReject
-	case o.release:
-		status = kgo.AckRelease
+		status = receiver.Reject
 	}
-	for _, r := range records {
-		r.Ack(status)
-	}
-	return nil
+	o.settle(ctx, from, cmd, status, messages...)
+	return err
 }
 
 // begin makes a group that does not exist start at the oldest message: Kafka's default, the end, surprises everybody who sent one first.
