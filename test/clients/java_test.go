@@ -29,7 +29,7 @@ func javaPrograms(t *testing.T) (classpath string, streams bool) {
 		for _, name := range names {
 			args = append(args, filepath.Join("testdata", "java", name+".java"))
 		}
-		return run(t, 2*time.Minute, "", "javac", args...)
+		return run(t, 5*time.Minute, "", "javac", args...)
 	}
 	if out, ok := compile("Clients", "Pipe", "Group", "Share"); !ok {
 		if strings.Contains(out, "KafkaShareConsumer") {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `
 
+// fetching lets one test at a time look for Kafka's jars and fetch them.
+var fetching sync.Mutex
+
 // kafkaTools is the class path of Kafka's command line tools; the test is skipped without.
 func kafkaTools(t *testing.T) string {
 	t.Helper()
@@ -41,6 +45,8 @@ func kafkaTools(t *testing.T) string {
 	}
 	dir := filepath.Join(cache, "rafka-test-clients", fmt.Sprintf("%s-%08x", kafkaVersion, crc32.ChecksumIEEE([]byte(pom))))
 	list := filepath.Join(dir, "classpath.txt")
+	fetching.Lock()
+	defer fetching.Unlock()
 	if cp, err := os.ReadFile(list); err == nil {
 		return string(cp)
 	}
@@ -51,10 +57,7 @@ func kafkaTools(t *testing.T) string {
 		t.Fatal(err)
 	}
 	part := list + ".part"
-	out, ok := run(t, 8*time.Minute, "", "mvn", "-q", "-B", "-f", filepath.Join(dir, "pom.xml"), "dependency:build-classpath", "-Dmdep.outputFile="+part)
-	if !ok {
-		t.Skipf("mvn could not fetch Kafka's tools; set RAFKA_KAFKA_CLASSPATH:\n%s", tail(out))
-	}
+	fetch(t, "Kafka's tools (or set RAFKA_KAFKA_CLASSPATH)", "mvn", "-q", "-B", "-f", filepath.Join(dir, "pom.xml"), "dependency:build-classpath", "-Dmdep.outputFile="+part)
 	if err := os.Rename(part, list); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +84,7 @@ func (k tools) in(input, class string, args ...string) string {
 func (k tools) java(input, class string, args ...string) string {
 	k.t.Helper()
 	all := append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", k.classpath, class}, args...)
-	out, ok := run(k.t, 2*time.Minute, input, "java", all...)
+	out, ok := run(k.t, 4*time.Minute, input, "java", all...)
 	if !ok {
 		k.t.Fatalf("%s %s failed:\n%s", class, strings.Join(args, " "), tail(out))
 	}

@@ -29,7 +29,7 @@ var codecs = []struct {
 // kcat runs kcat against a broker and returns its output; its messages about what it does are only in the failure.
 func kcat(t *testing.T, addr, input string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "kcat", append([]string{"-b", addr}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
@@ -49,7 +49,7 @@ func stored(t *testing.T, addr, topic string, n int) map[uint8]int {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	found := map[uint8]int{}
 	for got := 0; got < n; {

@@ -3,6 +3,7 @@ package clients
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -94,17 +95,34 @@ func serveAlone(t *testing.T, args ...string) (*testbin.Server, string) {
 // run runs a program to its end and returns what it wrote to both of its outputs, and whether it ended well.
 func run(t *testing.T, limit time.Duration, input string, name string, args ...string) (string, bool) {
 	t.Helper()
+	out, err := finish(t, limit, input, name, args...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("%s %s did not end within %v:\n%s", name, strings.Join(args, " "), limit, tail(out))
+	}
+	return out, err == nil
+}
+
+// fetch runs a program that brings what a test needs from outside. The test is skipped if it does not come: that says nothing about Rafka.
+func fetch(t *testing.T, what, name string, args ...string) {
+	t.Helper()
+	if out, err := finish(t, 8*time.Minute, "", name, args...); err != nil {
+		t.Skipf("%s could not be had: %s %s: %v\n%s", what, name, strings.Join(args, " "), err, tail(out))
+	}
+}
+
+func finish(t *testing.T, limit time.Duration, input string, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = strings.NewReader(input)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = 10 * time.Second // for grandchildren that keep the outputs open
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		t.Fatalf("%s %s did not end within %v:\n%s", name, strings.Join(args, " "), limit, tail(out.String()))
+		err = ctx.Err()
 	}
-	return out.String(), err == nil
+	return out.String(), err
 }
 
 // tail is the end of a text, for messages.

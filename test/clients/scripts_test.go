@@ -38,9 +38,7 @@ func installed(t *testing.T, what string, commands ...[]string) string {
 		if _, err := exec.LookPath(c[0]); err != nil {
 			t.Skipf("%s is not installed", c[0])
 		}
-		if out, ok := run(t, 3*time.Minute, "", c[0], c[1:]...); !ok {
-			t.Skipf("%s could not be installed: %s:\n%s", what, strings.Join(c, " "), tail(out))
-		}
+		fetch(t, what, c[0], c[1:]...)
 	}
 	if err := os.WriteFile(done, nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ final class Clients {
             in.assign(partitions);
             in.seekToBeginning(partitions);
             Map<TopicPartition, Long> ends = in.endOffsets(partitions);
-            long until = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+            long until = System.nanoTime() + Duration.ofSeconds(120).toNanos();
             while (partitions.stream().anyMatch(p -> in.position(p) < ends.get(p))) {
                 check(System.nanoTime() < until, "read " + all.size() + " records of " + topic + ", not to its end " + ends);
                 in.poll(POLL).forEach(all::add);
@@ -115,9 +115,9 @@ final class Clients {
         check(want.equals(got), what + ": got " + got + ", want " + want);
     }
 
-    /** Waits until something holds, for at most 40 seconds. */
+    /** Waits until something holds, for at most two minutes. */
     static void await(String what, Callable<Boolean> holds) throws Exception {
-        long until = System.nanoTime() + Duration.ofSeconds(40).toNanos();
+        long until = System.nanoTime() + Duration.ofSeconds(120).toNanos();
         while (!holds.call()) {
             check(System.nanoTime() < until, "waited for: " + what);
             Thread.sleep(50);

@@ -7,7 +7,7 @@ import time
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-RECORDS, PARTITIONS, LIMIT = 400, 4, 30
+RECORDS, PARTITIONS, LIMIT = 400, 4, 120
 BROKER = sys.argv[1]
 
 
