@@ -80,6 +80,7 @@ func newRoot(getenv func(string) string) *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(explainFlagError)
+	root.SetGlobalNormalizationFunc(kafkaWords)
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Server:"}, &cobra.Group{ID: "data", Title: "Records:"},
 		&cobra.Group{ID: "admin", Title: "Cluster:"}, &cobra.Group{ID: "tools", Title: "Tools:"})
 	add := func(group string, commands ...*cobra.Command) {

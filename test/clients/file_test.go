@@ -24,7 +24,7 @@ import (
 )
 
 // fileLimit bounds one way of the file; it takes a few seconds on a quick machine.
-const fileLimit = 5 * time.Minute
+const fileLimit = 10 * time.Minute
 
 // A large file of lines goes through the broker in every compression: kcat produces it and franz-go reads it, and the other way round.
 // What comes out must be the file, byte for byte: nothing lost, doubled, out of order or changed.
