@@ -38,7 +38,7 @@ public final class Group {
         this.broker = broker;
         this.protocol = assignor.isEmpty()
                 ? new String[] {"group.protocol", protocol}
-                : new String[] {"group.protocol", protocol, "session.timeout.ms", "6000", "heartbeat.interval.ms", "300",
+                : new String[] {"group.protocol", protocol, "session.timeout.ms", "60000", "heartbeat.interval.ms", "300",
                     "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor};
         this.name = "group-" + protocol + assignor.toLowerCase();
     }

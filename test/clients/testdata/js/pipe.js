@@ -4,7 +4,7 @@ const { Kafka, logLevel } = require('kafkajs');
 const RECORDS = 300;
 const PARTITIONS = 4;
 const kafka = new Kafka({ brokers: process.argv[2].split(','), clientId: 'pipe', logLevel: logLevel.NOTHING });
-const quick = { sessionTimeout: 6000, rebalanceTimeout: 6000, heartbeatInterval: 300, maxWaitTimeInMs: 200 };
+const quick = { sessionTimeout: 30000, rebalanceTimeout: 30000, heartbeatInterval: 300, maxWaitTimeInMs: 200 };
 
 function check(holds, what) {
   if (!holds) throw new Error(what);

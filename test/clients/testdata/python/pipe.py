@@ -92,7 +92,7 @@ def run(protocol):
     if protocol == "consumer":
         settings["group.protocol"] = "consumer"
     else:
-        settings.update({"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 6000, "heartbeat.interval.ms": 300})
+        settings.update({"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 30000, "heartbeat.interval.ms": 300})
     admin = AdminClient({"bootstrap.servers": BROKER})
     source, target = name + "-in", name + "-out"
     for made in admin.create_topics([NewTopic(source, PARTITIONS, 1), NewTopic(target, PARTITIONS, 1)]).values():
