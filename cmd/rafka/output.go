@@ -41,7 +41,7 @@ func (o *output) print(w io.Writer, v any, text func(*table)) error {
 		_, err = w.Write(b)
 		return err
 	}
-	t := &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	t := &table{w: tabwriter.NewWriter(&rightTrimmed{w: w}, 0, 0, 2, ' ', 0)}
 	text(t)
 	return t.w.Flush()
 }
@@ -64,7 +64,32 @@ func (t *table) row(cells ...any) {
 		// A tab or newline in a cell would break the table.
 		text[i] = strings.NewReplacer("\t", " ", "\n", " ").Replace(fmt.Sprint(c))
 	}
-	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(text, "\t"), "\t"))
+	fmt.Fprintln(t.w, strings.Join(text, "\t")) // with empty cells at its end, without which the columns above and below would part
+}
+
+// rightTrimmed leaves out the spaces at the ends of lines.
+type rightTrimmed struct {
+	w      io.Writer
+	spaces int // held back
+}
+
+func (t *rightTrimmed) Write(b []byte) (int, error) {
+	out := make([]byte, 0, t.spaces+len(b))
+	for _, c := range b {
+		switch c {
+		case ' ':
+			t.spaces++
+			continue
+		case '\n':
+		default:
+			out = append(out, strings.Repeat(" ", t.spaces)...)
+		}
+		out, t.spaces = append(out, c), 0
+	}
+	if _, err := t.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // gap ends a table: what follows has columns of its own, behind an empty line.
