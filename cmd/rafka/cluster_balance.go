@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,7 +27,7 @@ type balanceOptions struct {
 func (o *balanceOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.BoolVar(&o.explain, "explain", false, "say what the controller moved by itself lately, and why, and what it would move next")
-	f.StringVar(&o.http, "http", "", "`HOST:PORT` of a Rafka broker's HTTP door, for --explain (default: port 8080 of the first broker)")
+	f.StringVar(&o.http, "http", "", httpHelp+"; for --explain")
 	f.BoolVar(&o.off, "off", false, "let the controller move nothing by itself to even out")
 	f.BoolVar(&o.on, "on", false, "let it again")
 	f.BoolVar(&o.cancel, "cancel", false, "give up all moves of replicas under way, and turn it off as --off does")
@@ -49,7 +49,7 @@ func (c *clusterCommand) balance(ctx context.Context, cmd *cobra.Command, adm *a
 	var err error
 	switch {
 	case o.explain:
-		return c.explainBalance(ctx, cmd, o)
+		return c.explainBalance(ctx, cmd, adm, o)
 	case o.release:
 		outcomes, err = releaseTopics(ctx, adm)
 	case o.on:
@@ -148,21 +148,18 @@ type balanceView struct {
 	Next []string   `json:"next"`
 }
 
-func (c *clusterCommand) explainBalance(ctx context.Context, cmd *cobra.Command, o *balanceOptions) error {
-	addr := o.http
-	if addr == "" {
-		p, err := c.resolve()
-		if err != nil {
-			return err
-		}
-		host, _, err := net.SplitHostPort(p.brokers[0])
-		if err != nil {
-			return err
-		}
-		addr = net.JoinHostPort(host, httpPort)
+func (c *clusterCommand) explainBalance(ctx context.Context, cmd *cobra.Command, adm *admin, o *balanceOptions) error {
+	doors, err := httpDoors(ctx, adm, o.http)
+	if err != nil {
+		return err
 	}
 	v := balanceView{Past: []decision{}, Next: []string{}}
+	addr := doors[0]
 	past, err := clusterNotes(ctx, addr, "done")
+	for i := 1; errors.Is(err, errNoDoor) && i < len(doors); i++ { // each one asks the controller
+		addr = doors[i]
+		past, err = clusterNotes(ctx, addr, "done")
+	}
 	if err != nil {
 		return err
 	}
@@ -199,7 +196,7 @@ func clusterNotes(ctx context.Context, addr, about string) (list []decision, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("no Rafka broker answers at its HTTP door (give --http HOST:PORT): %w", err)
+		return nil, noDoor(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostDecisions))

@@ -16,6 +16,7 @@ type healthView struct {
 	Controller      int32    `json:"controller_id"`
 	Brokers         []int32  `json:"all_nodes"`
 	Down            []int32  `json:"nodes_down"`
+	Unreachable     []int32  `json:"nodes_unreachable"` // that should serve, and cannot be reached from here
 	Leaderless      []string `json:"leaderless_partitions"`
 	UnderReplicated []string `json:"under_replicated_partitions"`
 	UnderMinISR     []string `json:"under_min_isr_partitions"` // producers with acks=all are refused
@@ -26,6 +27,10 @@ type healthView struct {
 	Voters     int      `json:"voters"`
 	DeadVoters []int32  `json:"dead_voters"`
 	Advice     []string `json:"advice"` // what to do about each illness
+
+	// Topics whose min.insync.replicas is more than the replicas they have, and how many of the partitions under min ISR those are.
+	neverEnough           []string
+	neverEnoughPartitions int
 }
 
 func newClusterHealth(c *clusterCommand) *cobra.Command {
@@ -35,6 +40,7 @@ func newClusterHealth(c *clusterCommand) *cobra.Command {
 		Long: `Find what is wrong with a cluster; exit 1 if something is.
 
   down              brokers that are fenced, or hold replicas and are not named by the cluster
+  unreachable       brokers that the cluster takes for alive, and that this machine cannot reach
   leaderless        partitions that can neither be written nor read
   under-replicated  partitions of which a replica is not as far as its leader
   under min ISR     partitions with fewer replicas in sync than min.insync.replicas: producers with acks=all are refused
@@ -66,6 +72,7 @@ It says what to do about each. Brokers that drain and partitions that move are n
 // clusterFacts is what the metadata do not say. All of it may be missing: clusters do not tell everybody everything.
 type clusterFacts struct {
 	fenced []int32
+	silent []int32        // should serve, and cannot be reached from here
 	minISR map[string]int // by topic
 	moving kadm.ListPartitionReassignmentsResponses
 	// draining brokers, and who votes.
@@ -82,12 +89,18 @@ func loadFacts(ctx context.Context, adm *admin, n *nodes) clusterFacts {
 		if node.State == stateFenced {
 			f.fenced = append(f.fenced, node.ID)
 		}
+		if node.State == stateUnreachable {
+			f.silent = append(f.silent, node.ID)
+		}
 		if node.Draining {
 			f.draining = append(f.draining, node.ID)
 		}
 	}
-	f.quorum, _ = loadQuorum(ctx, adm)                     // not told: then nothing is said of it
-	f.moving, _ = adm.ListPartitionReassignments(ctx, nil) // not told: then none
+	// What the controller is asked for is not told if it has died and none could follow it; the rest is to be found out all the same.
+	asking, cancel := context.WithTimeout(ctx, 2*askPatience)
+	defer cancel()
+	f.quorum, _ = loadQuorum(asking, adm)                     // not told: then nothing is said of it
+	f.moving, _ = adm.ListPartitionReassignments(asking, nil) // not told: then none
 	for topics := range slices.Chunk(n.meta.Topics.Names(), settingsAtOnce) {
 		for topic, min := range minISR(ctx, adm, topics) {
 			f.minISR[topic] = min
@@ -98,7 +111,7 @@ func loadFacts(ctx context.Context, adm *admin, n *nodes) clusterFacts {
 
 func judgeHealth(m kadm.Metadata, f clusterFacts) healthView {
 	v := healthView{
-		Controller: m.Controller, Brokers: m.Brokers.NodeIDs(), Down: slices.Clone(f.fenced),
+		Controller: m.Controller, Brokers: m.Brokers.NodeIDs(), Down: slices.Clone(f.fenced), Unreachable: append([]int32{}, f.silent...),
 		Leaderless: []string{}, UnderReplicated: []string{}, UnderMinISR: []string{}, Offline: []string{},
 		Draining: append([]int32{}, f.draining...), DeadVoters: []int32{},
 	}
@@ -128,6 +141,11 @@ func judgeHealth(m kadm.Metadata, f clusterFacts) healthView {
 				v.Leaderless = append(v.Leaderless, name)
 			case len(p.ISR) < f.minISR[t.Topic]:
 				v.UnderMinISR = append(v.UnderMinISR, fmt.Sprintf("%s has %d of %d", name, len(p.ISR), f.minISR[t.Topic]))
+				if len(p.Replicas) < f.minISR[t.Topic] {
+					if v.neverEnoughPartitions++; !slices.Contains(v.neverEnough, t.Topic) {
+						v.neverEnough = append(v.neverEnough, t.Topic)
+					}
+				}
 			}
 			for _, r := range p.OfflineReplicas {
 				v.Offline = append(v.Offline, fmt.Sprintf("%s on broker %d", name, r))
@@ -139,10 +157,13 @@ func judgeHealth(m kadm.Metadata, f clusterFacts) healthView {
 		v.Moving += len(partitions)
 	}
 	v.Down = append([]int32{}, slices.Compact(slices.Sorted(slices.Values(v.Down)))...)
-	v.Healthy = v.Controller >= 0 && len(v.Down)+len(v.Leaderless)+len(v.UnderReplicated)+len(v.UnderMinISR)+len(v.Offline)+len(v.DeadVoters) == 0
+	v.Healthy = v.Controller >= 0 && len(v.Down)+len(v.Unreachable)+len(v.Leaderless)+len(v.UnderReplicated)+len(v.UnderMinISR)+len(v.Offline)+len(v.DeadVoters) == 0
 	v.advise()
 	return v
 }
+
+// mostShown is how many partitions of each illness the text names: what to do about them is below, and must not be pushed out of sight.
+const mostShown = 20
 
 func printHealth(tb *table, v healthView) {
 	tb.row("healthy", v.Healthy)
@@ -166,13 +187,20 @@ func printHealth(tb *table, v healthView) {
 	if len(v.Down) > 0 {
 		tb.row("down", v.Down)
 	}
+	if len(v.Unreachable) > 0 {
+		tb.row("unreachable", v.Unreachable)
+	}
 	for _, list := range []struct {
 		name string
 		of   []string
 	}{{"leaderless", v.Leaderless}, {"under-replicated", v.UnderReplicated}, {"under min ISR", v.UnderMinISR}, {"offline replicas", v.Offline}} {
 		tb.row(list.name, len(list.of))
-		for _, name := range list.of {
+		shown := list.of[:min(mostShown, len(list.of))]
+		for _, name := range shown {
 			tb.row("", name)
+		}
+		if more := len(list.of) - len(shown); more > 0 {
+			tb.row("", fmt.Sprintf("… and %d more, of which --format json tells", more))
 		}
 	}
 	if len(v.Draining) > 0 {
@@ -199,9 +227,11 @@ func (v *healthView) advise() {
 	}
 	say(v.Controller < 0, "no controller: a majority of the voters must run and reach each other; start those that are down")
 	say(len(v.Down) > 0, "down %v: start them, or if one is gone for good: rafka cluster decommission ID", v.Down)
+	say(len(v.Unreachable) > 0, "unreachable %v: the cluster takes them for alive. Either this machine cannot reach them (rafka doctor), or they have just died, or so many voters have that nobody can decide it: start them", v.Unreachable)
 	say(len(v.DeadVoters) > 0, "dead voters %v: start them; one that stays dead for rafka.quorum.replace.ms loses its vote to a broker that has none", v.DeadVoters)
 	say(len(v.Leaderless) > 0, "leaderless: start a broker that has the data (rafka topic describe TOPIC names them); electing another one loses what it lacks: rafka topic elect")
-	say(len(v.UnderMinISR) > 0, "under min ISR: bring brokers back, producers with acks=all wait for them; or lower min.insync.replicas and accept what that means")
+	say(len(v.neverEnough) > 0, "under min ISR for good: min.insync.replicas is more than the replicas of %v; lower it (rafka config set), or give them more (rafka topic reassign)", v.neverEnough)
+	say(len(v.UnderMinISR) > v.neverEnoughPartitions, "under min ISR: bring brokers back, producers with acks=all wait for them; or lower min.insync.replicas and accept what that means")
 	say(len(v.UnderReplicated) > 0 && len(v.Down) == 0, "under-replicated although nobody is down: replicas are catching up; if it stays, look into the log of the brokers that rafka topic describe misses in ISR")
 	say(len(v.Offline) > 0 && len(v.Down) == 0, "offline replicas although nobody is down: a disk has failed; see the log of its broker, repair and restart it")
 }

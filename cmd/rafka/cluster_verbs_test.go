@@ -15,6 +15,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// The text names a part of many partitions, so that what to do stays in sight.
+func TestHealthOfThousandsOfPartitionsIsShort(t *testing.T) {
+	var partitions [][3][]int32
+	for range 3000 {
+		partitions = append(partitions, [3][]int32{ids(1), ids(1, 2), ids(1)})
+	}
+	v := judgeHealth(metadataOf(ids(1), topicOf("a", partitions...)), clusterFacts{fenced: ids(2)})
+	var out bytes.Buffer
+	if err := (&output{}).print(&out, v, func(tb *table) { printHealth(tb, v) }); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(out.String(), "\n"); lines > 40 || !strings.Contains(out.String(), "and 2980 more") || len(v.UnderReplicated) != 3000 {
+		t.Errorf("%d lines\n%s", lines, out.String())
+	}
+}
+
 // partitions are a topic's, each written as leader, replicas, in sync.
 func topicOf(name string, partitions ...[3][]int32) kadm.TopicDetail {
 	t := kadm.TopicDetail{Topic: name, Partitions: kadm.PartitionDetails{}}
@@ -55,8 +71,17 @@ func TestHealthOfSeveralBrokers(t *testing.T) {
 	if v := judgeHealth(m, f); !slices.Equal(v.UnderReplicated, []string{"a/0", "moving/0"}) {
 		t.Errorf("without the move: %v", v.UnderReplicated)
 	}
-	if v := judgeHealth(metadataOf(ids(1), topicOf("a", [3][]int32{ids(1), ids(1), ids(1)})), clusterFacts{}); !v.Healthy || v.Down == nil {
+	one := metadataOf(ids(1), topicOf("a", [3][]int32{ids(1), ids(1), ids(1)}))
+	if v := judgeHealth(one, clusterFacts{}); !v.Healthy || v.Down == nil {
 		t.Errorf("%+v", v)
+	}
+	// Without a majority nobody can say that a broker is gone: the metadata are as they were.
+	if v := judgeHealth(one, clusterFacts{silent: ids(1)}); v.Healthy || len(v.Advice) != 1 || !strings.HasPrefix(v.Advice[0], "unreachable [1]") {
+		t.Errorf("a broker that cannot be reached: %+v", v)
+	}
+	// No broker that comes back helps a topic that asks for more replicas than it has.
+	if v := judgeHealth(one, clusterFacts{minISR: map[string]int{"a": 2}}); v.Healthy || len(v.Advice) != 1 || !strings.Contains(v.Advice[0], "min.insync.replicas is more than the replicas of [a]") {
+		t.Errorf("more in sync than there are: %+v", v.Advice)
 	}
 	if v := judgeHealth(metadataOf(ids(1)), clusterFacts{fenced: ids(2)}); v.Healthy {
 		t.Error("a fenced broker is no illness")

@@ -3,9 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"net"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rafka-io/rafka/cmd/rafka/internal/offsetspec"
@@ -51,6 +54,7 @@ func (o *consumeOptions) runGroup(ctx context.Context, conn *connection, w io.Wr
 		}
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
+	noted := false // of this outage
 	for printed := int64(0); o.limit == 0 || printed < o.limit; cl.AllowRebalance() {
 		most := int64(10_000)
 		if o.limit > 0 {
@@ -60,10 +64,21 @@ func (o *consumeOptions) runGroup(ctx context.Context, conn *connection, w io.Wr
 		if ctx.Err() != nil {
 			return nil // interrupted: what was printed is whole, and committed
 		}
-		if err := fetchError(fetches); err != nil {
+		var outage error
+		if err := fetchErrorBut(fetches, func(err error) bool {
+			if passes(err) {
+				outage = err
+				return true
+			}
+			return false
+		}); err != nil {
 			return err
 		}
+		if outage != nil && !noted {
+			o.note("the group cannot be reached now, trying again: %v", outage)
+		}
 		records := fetches.Records()
+		noted = outage != nil || noted && len(records) == 0
 		for _, r := range records {
 			if err := o.write(out, r); err != nil {
 				return err
@@ -81,4 +96,11 @@ func (o *consumeOptions) runGroup(ctx context.Context, conn *connection, w io.Wr
 		}
 	}
 	return nil
+}
+
+// passes reports whether err is trouble with the group that the client goes on to overcome: its coordinator has died, say, and another one takes over.
+func passes(err error) bool {
+	var session *kgo.ErrGroupSession
+	var network *net.OpError
+	return errors.As(err, &session) && (errors.As(err, &network) || errors.Is(err, io.EOF) || kgo.IsRetryableBrokerErr(session.Err) || kerr.IsRetriable(session.Err))
 }

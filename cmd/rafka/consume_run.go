@@ -116,13 +116,20 @@ func (o *consumeOptions) poll(ctx context.Context, cl *kgo.Client, out *bufio.Wr
 }
 
 // fetchError is the first error that the client does not deal with itself. Each poll ends with its own time-out, which is none.
-func fetchError(fetches kgo.Fetches) (err error) {
+func fetchError(fetches kgo.Fetches) error {
+	return fetchErrorBut(fetches, func(error) bool { return false })
+}
+
+// fetchErrorBut is fetchError without those that pass.
+func fetchErrorBut(fetches kgo.Fetches, passes func(error) bool) (err error) {
 	fetches.EachError(func(topic string, partition int32, fetchErr error) {
 		var lost *kgo.ErrDataLoss
-		if err != nil || errors.Is(fetchErr, context.DeadlineExceeded) || errors.As(fetchErr, &lost) {
+		if err != nil || errors.Is(fetchErr, context.DeadlineExceeded) || errors.As(fetchErr, &lost) || passes(fetchErr) {
 			return
 		}
-		err = fmt.Errorf("consume %s/%d: %w", topic, partition, explain(fetchErr))
+		if err = explain(fetchErr); topic != "" { // an error of a group has none
+			err = fmt.Errorf("consume %s/%d: %w", topic, partition, err)
+		}
 	})
 	return err
 }

@@ -18,10 +18,7 @@ var neededRequests = map[kmsg.Key]string{
 }
 
 func (d *doctor) checkVersions(ctx context.Context, cl *kgo.Client) {
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, cl)
-	if err == nil {
-		err = kerr.ErrorForCode(resp.ErrorCode)
-	}
+	resp, err := askVersions(ctx, cl)
 	if err != nil {
 		d.fail("protocol", "is this a Kafka port? the line protocol, gRPC and HTTP have others", "ask for the API versions: %v", explain(err))
 		return
@@ -42,6 +39,18 @@ func (d *doctor) checkVersions(ctx context.Context, cl *kgo.Client) {
 		return
 	}
 	d.ok("protocol", "%d request types%s", len(resp.ApiKeys), likeKafka(resp))
+}
+
+// askVersions asks one of the brokers at the addresses that were given, and none at those that the cluster tells of: these are another check's affair.
+func askVersions(ctx context.Context, cl *kgo.Client) (resp *kmsg.ApiVersionsResponse, err error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "rafka-cli", "1"
+	for _, seed := range cl.SeedBrokers() {
+		if resp, err = req.RequestWith(ctx, seed); err == nil {
+			return resp, kerr.ErrorForCode(resp.ErrorCode)
+		}
+	}
+	return nil, err
 }
 
 // likeKafka names the version of Kafka that offers the same, if there is one: a broker that offers a selection is like none.

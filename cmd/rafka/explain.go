@@ -83,12 +83,12 @@ func explain(err error) error {
 		return nil
 	case errors.As(err, &worded): // said already, with what it was about
 		return err
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &op) && op.Timeout():
 		return fmt.Errorf("no answer in time: raise --timeout, or look with `rafka doctor`: %w", err)
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("%w: the cluster names this address in its metadata (advertised.listeners), but it cannot be reached from here; see `rafka doctor`", err)
+		return fmt.Errorf("%w: the cluster says that a broker is there, but it cannot be reached from here: it has died (`rafka cluster health`), or its advertised.listeners is not for this machine (`rafka doctor`)", err)
 	}
 	return describe(err, "")
 }

@@ -12,7 +12,7 @@ import (
 type explainCommand struct {
 	connection
 	output
-	http string // HOST:PORT of a Rafka broker's HTTP door; "": port 8080 of the first broker
+	http string // HOST:PORT of a Rafka broker's HTTP door; "": those that the brokers tell of
 	now  func() time.Time
 }
 
@@ -42,7 +42,7 @@ It asks what any Kafka broker tells over the protocol. A Rafka broker also keeps
 	e := &explainCommand{connection: connection{getenv: getenv}, now: time.Now}
 	e.connection.register(cmd)
 	e.output.register(cmd)
-	cmd.PersistentFlags().StringVar(&e.http, "http", "", "`HOST:PORT` of a Rafka broker's HTTP door (default: port 8080 of the first broker)")
+	cmd.PersistentFlags().StringVar(&e.http, "http", "", httpHelp)
 	cmd.AddCommand(newExplainLag(e), newExplainRebalance(e), newExplainLSO(e), newExplainRetention(e))
 	return cmd
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -18,28 +18,27 @@ type decision struct {
 }
 
 const (
-	httpPort      = "8080"
 	decisionsWait = time.Second
 	mostDecisions = 1 << 20 // bytes
 )
 
-// decisions asks the broker for its last decisions about a group or transactional id. Whatever goes wrong (another vendor's broker, no HTTP
-// door, another program on the port), there are none: they are an extra.
-func (e *explainCommand) decisions(ctx context.Context, about string) []decision {
-	addr := e.http
-	if addr == "" {
-		p, err := e.resolve()
-		if err != nil {
-			return nil
-		}
-		host, _, err := net.SplitHostPort(p.brokers[0])
-		if err != nil {
-			return nil
-		}
-		addr = net.JoinHostPort(host, httpPort)
+// decisions asks the brokers for their last decisions about a group or transactional id, the oldest first: each one that has coordinated it keeps its own.
+// Whatever goes wrong (another vendor's broker, no HTTP door, another program on the port), there are none: they are an extra.
+func (e *explainCommand) decisions(ctx context.Context, adm *admin, about string) (list []decision) {
+	doors, err := httpDoors(ctx, adm, e.http)
+	if err != nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, decisionsWait)
 	defer cancel()
+	for _, addr := range doors {
+		list = append(list, decisionsAt(ctx, addr, about)...)
+	}
+	slices.SortStableFunc(list, func(a, b decision) int { return a.At.Compare(b.At) })
+	return list
+}
+
+func decisionsAt(ctx context.Context, addr, about string) (list []decision) {
 	where := url.URL{Scheme: "http", Host: addr, Path: "/v1/explain", RawQuery: url.Values{"about": {about}}.Encode()}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
 	if err != nil {
@@ -53,7 +52,6 @@ func (e *explainCommand) decisions(ctx context.Context, about string) []decision
 	if resp.StatusCode != http.StatusOK {
 		return nil
 	}
-	var list []decision
 	if err := json.NewDecoder(io.LimitReader(resp.Body, mostDecisions)).Decode(&list); err != nil {
 		return nil
 	}

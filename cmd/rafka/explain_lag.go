@@ -41,7 +41,7 @@ func (e *explainCommand) lag(ctx context.Context, adm *admin, name string, obser
 	}
 	stable := lastStable(ctx, adm, after[0])
 	x := explainLag(before[0], after[0], observe, stable)
-	x.Decisions = e.decisions(ctx, name)
+	x.Decisions = e.decisions(ctx, adm, name)
 	return x, nil
 }
 

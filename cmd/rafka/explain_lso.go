@@ -45,7 +45,7 @@ func (e *explainCommand) lso(ctx context.Context, adm *admin, name string) (*exp
 	}
 	x := explainLSO(topic, ends, stable, open, known, now)
 	for _, d := range known {
-		x.Decisions = append(x.Decisions, e.decisions(ctx, d.TxnID)...)
+		x.Decisions = append(x.Decisions, e.decisions(ctx, adm, d.TxnID)...)
 	}
 	slices.SortFunc(x.Decisions, func(a, b decision) int { return a.At.Compare(b.At) })
 	return x, nil

@@ -22,7 +22,7 @@ func newExplainRebalance(e *explainCommand) *cobra.Command {
 				return nil, err
 			}
 			x := explainRebalance(v)
-			x.Decisions = e.decisions(ctx, name)
+			x.Decisions = e.decisions(ctx, adm, name)
 			return x, nil
 		})
 	cmd.ValidArgsFunction = (&groupCommand{connection: e.connection, now: e.now}).completeGroups

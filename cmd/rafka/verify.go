@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -84,7 +83,7 @@ behind is compared as far as it is. The brokers' HTTP door is asked (--http); on
 	}
 	v.connection.register(cmd)
 	v.output.register(cmd)
-	cmd.Flags().StringVar(&v.http, "http", "", "`HOST:PORT` of a Rafka broker's HTTP door (default: port 8080 of the first broker)")
+	cmd.Flags().StringVar(&v.http, "http", "", httpHelp)
 	cmd.Flags().Int32SliceVar(&v.partitions, "partition", nil, "only these partitions")
 	cmd.Flags().BoolVar(&v.deep, "deep", false, "compare SHA-256 of all bytes instead of the batches' CRC-32C; takes more of the processors")
 	return cmd
@@ -95,7 +94,7 @@ func (v *verifyCommand) run(ctx context.Context, adm *admin, topics []string, no
 	if err != nil {
 		return nil, err
 	}
-	door, err := v.door()
+	door, err := v.door(ctx, adm)
 	if err != nil {
 		return nil, err
 	}
@@ -243,5 +242,3 @@ func numbers(list []int32) string {
 	}
 	return strings.Join(words, ", ")
 }
-
-var errNoDoor = errors.New("say where a broker's HTTP door is: --http HOST:PORT (rafka.http.address)")

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -46,22 +46,18 @@ const (
 	mostComparison  = 64 << 20 // bytes of an answer
 )
 
-// verifyDoor is the HTTP door of the broker that compares.
-type verifyDoor struct{ addr string }
+// verifyDoor is the HTTP door of the broker that compares: addr, and if that one does not answer the next of the others.
+type verifyDoor struct {
+	addr   string
+	others []string
+}
 
-func (v *verifyCommand) door() (*verifyDoor, error) {
-	if v.http != "" {
-		return &verifyDoor{v.http}, nil
-	}
-	p, err := v.resolve()
+func (v *verifyCommand) door(ctx context.Context, adm *admin) (*verifyDoor, error) {
+	doors, err := httpDoors(ctx, adm, v.http)
 	if err != nil {
 		return nil, err
 	}
-	host, _, err := net.SplitHostPort(p.brokers[0])
-	if err != nil {
-		return nil, errNoDoor
-	}
-	return &verifyDoor{net.JoinHostPort(host, httpPort)}, nil
+	return &verifyDoor{doors[0], doors[1:]}, nil
 }
 
 // compare asks for one step. A door that is busy with another one's is asked again.
@@ -69,9 +65,13 @@ func (d *verifyDoor) compare(ctx context.Context, topic string, partition int32,
 	ctx, cancel := context.WithTimeout(ctx, comparePatience)
 	defer cancel()
 	q := url.Values{"topic": {topic}, "partition": {strconv.Itoa(int(partition))}, "from": {strconv.FormatInt(from, 10)}, "deep": {strconv.FormatBool(deep)}}
-	where := url.URL{Scheme: "http", Host: d.addr, Path: "/v1/verify", RawQuery: q.Encode()}
 	for {
+		where := url.URL{Scheme: "http", Host: d.addr, Path: "/v1/verify", RawQuery: q.Encode()}
 		c, busy, err := d.ask(ctx, where.String())
+		if errors.Is(err, errNoDoor) && ctx.Err() == nil && len(d.others) > 0 {
+			d.addr, d.others = d.others[0], d.others[1:]
+			continue
+		}
 		if !busy {
 			return c, err
 		}
@@ -90,7 +90,7 @@ func (d *verifyDoor) ask(ctx context.Context, where string) (c *comparison, busy
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", errNoDoor, err)
+		return nil, false, noDoor(err)
 	}
 	defer resp.Body.Close()
 	body := io.LimitReader(resp.Body, mostComparison)
