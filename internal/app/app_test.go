@@ -15,12 +15,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"go.uber.org/goleak"
 
 	"github.com/rafka-io/rafka/internal/config"
+	"github.com/rafka-io/rafka/internal/leaktest"
+	"github.com/rafka-io/rafka/internal/porttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // options are an App's on free ports over dir, with more settings.
 func options(t *testing.T, dir string, settings ...string) Options {
@@ -161,8 +162,8 @@ func get(t *testing.T, url string) int {
 func TestStopDrainsAndLeavesTheCleanMarker(t *testing.T) {
 	dir := t.TempDir()
 	marker := filepath.Join(dir, ".rafka", "clean")
-	a := start(t, options(t, dir))
-	addr := a.Addrs().Kafka[0].Addr.String()
+	addr := porttest.Free(t, 1)[0]
+	a := start(t, options(t, dir, "rafka.kafka.address", addr))
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("t"))
 	if err != nil {
 		t.Fatal(err)
@@ -193,18 +194,35 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
+	free := porttest.Free(t, 1)[0]
 	dir := t.TempDir()
-	_, err = Start(t.Context(), options(t, dir, "rafka.kafka.address", free.Addr().String(), "rafka.http.address", taken.Addr().String()))
+	_, err = Start(t.Context(), options(t, dir, "rafka.kafka.address", free, "rafka.http.address", taken.Addr().String()))
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), taken.Addr().String()) {
 		t.Fatalf("error %v", err)
 	}
-	if err := start(t, options(t, dir, "rafka.kafka.address", free.Addr().String())).Shutdown(t.Context()); err != nil {
+	if err := start(t, options(t, dir, "rafka.kafka.address", free)).Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A broker that is to be of a cluster and lacks what that needs does not start: left with a cluster of its own it would take records that nobody else ever
+// hears of.
+func TestBrokersThatMeantAClusterAreNotLeftAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings []string
+		want     string
+	}{
+		"join without a peer address":  {[]string{"rafka.join", "127.0.0.1:1"}, "--peer-addr"},
+		"found without a peer address": {[]string{"rafka.bootstrap.expect", "3"}, "--peer-addr"},
+		"found without the others":     {[]string{"rafka.bootstrap.expect", "3", "rafka.peer.address", "127.0.0.1:0"}, "--join"},
+	} {
+		a, err := Start(t.Context(), options(t, t.TempDir(), c.settings...))
+		if err == nil {
+			_ = a.Shutdown(t.Context())
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

@@ -18,14 +18,22 @@ import (
 )
 
 // openPeers serves the peer port, first with what a node says that looks for its cluster. Without a peer address there is none, and this broker
-// stays a cluster of one.
+// stays a cluster of one. Who asks for others and has no such address is refused, rather than left with a cluster of its own that nobody can join.
 func (a *App) openPeers(_ context.Context) error {
+	st := a.opts.Static
 	if a.peerListener == nil {
-		if a.opts.Ephemeral {
-			return nil
+		var err error
+		if len(st.List("rafka.join")) > 0 || st.Int("rafka.bootstrap.expect") > 1 {
+			err = errors.New("to join or found a cluster (--join, --bootstrap-expect) a broker needs an address at which the others reach it: give --peer-addr HOST:PORT")
 		}
-		id, ok, err := join.Load(vfs.OS(), a.metadataDir())
-		if err == nil && ok && id.Belongs() {
+		if a.opts.Ephemeral {
+			return err
+		}
+		id, ok, loadErr := join.Load(vfs.OS(), a.metadataDir())
+		switch {
+		case loadErr != nil:
+			err = loadErr
+		case ok && id.Belongs():
 			err = fmt.Errorf("the data directory belongs to node %d of cluster %s, whose brokers must reach this one: give --peer-addr (it was %s)", id.Node, id.ClusterID, id.Listen["rafka.peer.address"])
 		}
 		return err
@@ -33,7 +41,6 @@ func (a *App) openPeers(_ context.Context) error {
 	if a.opts.Ephemeral {
 		return errors.New("a broker in memory cannot be of a cluster: leave out --ephemeral or --peer-addr")
 	}
-	st := a.opts.Static
 	a.peerAddr = advertisedPeer(st.String("rafka.peer.advertised.address"), a.peerListener.Addr(), st.List("rafka.join"))
 	want := a.wantedID()
 	a.peers = peer.New(peer.Options{

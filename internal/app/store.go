@@ -36,6 +36,9 @@ func (a *App) openMetadata(ctx context.Context) error {
 	}
 	if !id.Belongs() {
 		if len(a.opts.Static.List("rafka.join")) == 0 {
+			if n := a.opts.Static.Int("rafka.bootstrap.expect"); n > 1 {
+				return fmt.Errorf("%d brokers are to found a cluster (--bootstrap-expect), and none is named: give the peer addresses of all with --join, or each becomes a cluster of its own", n)
+			}
 			return a.openAlone(ctx)
 		}
 		if err := a.refuseSecondCluster(); err != nil {

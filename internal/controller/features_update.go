@@ -59,7 +59,7 @@ func checkFeature(env *Env, img *metadata.Image, u FeatureUpdate) error {
 	case u.Level < 0:
 		return refuse("A feature version cannot be less than 0.")
 	case most == 0:
-		return refuse("Broker %d, which decides, does not know this feature.", img.Controller)
+		return refuse("Only %s can be raised; the levels of Kafka's features come with the release.", metadata.FeatureVersion)
 	case u.Level > most:
 		return refuse("Broker %d, which decides, knows it up to level %d; start a newer release on every broker first.", img.Controller, most)
 	case u.Level < now && u.Kind == FeatureUpgrade:

@@ -188,7 +188,7 @@ func TestUpdateFeaturesRefuses(t *testing.T) {
 		"as it is":            {1, 0, []controller.FeatureUpdate{{name, 1, controller.FeatureUpgrade}}, "ok"},
 		"no kind":             {0, 1, []controller.FeatureUpdate{{name, 1, 0}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. The controller does not support the given upgrade type."},
 		"negative":            {0, 1, []controller.FeatureUpdate{{name, -1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version -1 for feature rafka.version. A feature version cannot be less than 0."},
-		"unknown":             {0, 1, []controller.FeatureUpdate{{"metadata.version", 20, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 20 for feature metadata.version. Broker -1, which decides, does not know this feature."},
+		"unknown":             {0, 1, []controller.FeatureUpdate{{"metadata.version", 20, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 20 for feature metadata.version. Only rafka.version can be raised; the levels of Kafka's features come with the release."},
 		"too new":             {0, 1, []controller.FeatureUpdate{{name, 3, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 3 for feature rafka.version. Broker -1, which decides, knows it up to level 2; start a newer release on every broker first."},
 		"down by upgrade":     {1, 1, []controller.FeatureUpdate{{name, 0, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 0 for feature rafka.version. Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade."},
 		"down":                {1, 1, []controller.FeatureUpdate{{name, 0, controller.FeatureSafeDowngrade}}, "INVALID_UPDATE_VERSION: Invalid update version 0 for feature rafka.version. It is at level 1, and levels only rise: what has been written since could not be read at a lower one. Restore a backup from before the upgrade instead."},
@@ -197,7 +197,7 @@ func TestUpdateFeaturesRefuses(t *testing.T) {
 		"an old broker":       {0, 0, []controller.FeatureUpdate{{name, 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. Broker 2 knows it up to level 0; start a newer release there first."},
 		"a silent broker":     {0, -1, []controller.FeatureUpdate{{name, 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature rafka.version. Broker 2 has not said which levels it knows: it is of a release that does not say it, or the controller has just begun. Start a newer release there, or try again in a moment."},
 		"twice":               {0, 1, []controller.FeatureUpdate{{name, 1, 1}, {name, 1, 1}}, "INVALID_REQUEST: The feature rafka.version is named more than once."},
-		"one refused, all so": {0, 1, []controller.FeatureUpdate{{name, 1, 1}, {"x", 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature x. Broker -1, which decides, does not know this feature."},
+		"one refused, all so": {0, 1, []controller.FeatureUpdate{{name, 1, 1}, {"x", 1, 1}}, "INVALID_UPDATE_VERSION: Invalid update version 1 for feature x. Only rafka.version can be raised; the levels of Kafka's features come with the release."},
 	} {
 		env, img := testEnv(), brokers(t, metadata.Broker{ID: 1}, metadata.Broker{ID: 2}, metadata.Broker{ID: 3, Fenced: true})
 		if c.now > 0 {

@@ -30,6 +30,9 @@ const onlyOnce = 1
 // errHello says that bytes are no hello.
 var errHello = errors.New("malformed hello")
 
+// errWelcome says that what was answered is no welcome. Most often somebody has named another port of a broker in --join.
+var errWelcome = fmt.Errorf("%w: it may be the port of clients or of HTTP, and not the peer port (--peer-addr) of a broker", errHello)
+
 // hello is how a caller introduces itself.
 type hello struct {
 	lowest, highest uint16 // versions it speaks
@@ -100,7 +103,7 @@ func readWelcome(r io.Reader) (w welcome, err error) {
 		return welcome{}, err
 	}
 	if string(m[:]) != magic {
-		return welcome{}, errHello
+		return welcome{}, errWelcome
 	}
 	b, err := readIntroduction(r)
 	if err != nil {
@@ -108,7 +111,7 @@ func readWelcome(r io.Reader) (w welcome, err error) {
 	}
 	const fixed = 2 + 2 + 4 + 1
 	if len(b) < fixed || len(b) < fixed+int(b[fixed-1])+2 {
-		return welcome{}, errHello
+		return welcome{}, errWelcome
 	}
 	w = welcome{
 		version: binary.BigEndian.Uint16(b), code: kafka.ErrorCode(binary.BigEndian.Uint16(b[2:])),
@@ -117,7 +120,7 @@ func readWelcome(r io.Reader) (w welcome, err error) {
 	b = b[fixed+len(w.clusterID):]
 	n := int(binary.BigEndian.Uint16(b))
 	if len(b) < 2+n || w.node < kafka.NoBroker {
-		return welcome{}, errHello
+		return welcome{}, errWelcome
 	}
 	w.message = string(b[2 : 2+n])
 	return w, nil
