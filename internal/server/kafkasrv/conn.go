@@ -31,15 +31,16 @@ type conn struct {
 	holding atomic.Bool   // a large answer holds bytes of the gate
 	seen    sighting      // the watcher's
 
-	group   *group
-	ctx     context.Context // ends when the connection is over
-	cancel  context.CancelFunc
-	polls   pollContext
-	role    chan struct{}  // capacity 1: holds the reading role while nobody has it
-	retire  chan struct{}  // capacity 1: tells the second goroutine to end
-	two     atomic.Bool    // there is a second goroutine; changed by who has the reading role
-	resting atomic.Bool    // rest was asked for and not noticed yet
-	second  sync.WaitGroup // the goroutine that serve was not called in
+	group     *group
+	ctx       context.Context // ends when the connection is over
+	cancel    context.CancelFunc
+	polls     pollContext
+	role      chan struct{}  // capacity 1: holds the reading role while nobody has it
+	retire    chan struct{}  // capacity 1: tells the second goroutine to end
+	two       atomic.Bool    // there is a second goroutine; changed by who has the reading role
+	resting   atomic.Bool    // rest was asked for and not noticed yet
+	hangingUp atomic.Bool    // the client was told that this is the end
+	second    sync.WaitGroup // the goroutine that serve was not called in
 
 	share *broker.Session // that all ShareFetches and ShareAcknowledges come with, once there was one; who writes may touch it
 
@@ -106,6 +107,11 @@ func (c *conn) work(first bool) {
 		if err == nil {
 			c.handOver()
 			err = c.write()
+		}
+		if errors.Is(err, errDrained) {
+			c.srv.stats.closedFor(err)
+			c.hangUp()
+			continue // as a reader, who notices that the client has closed its side
 		}
 		if err != nil {
 			c.fail(err)
@@ -231,7 +237,7 @@ var errFlood = errors.New("too many requests behind one that waits")
 
 // fail ends the connection; the first reason given counts.
 func (c *conn) fail(err error) {
-	if c.ctx.Err() == nil {
+	if c.ctx.Err() == nil && !c.hangingUp.Load() {
 		c.srv.stats.closedFor(err)
 		c.srv.explain(c, err)
 	}
@@ -245,10 +251,10 @@ func (c *conn) close() {
 	_ = c.nc.Close()
 }
 
-// drain lets what has been read be answered and closes then. What comes in later is not read any more.
+// drain lets what has been read be answered and hangs up then. What comes in later is not served any more.
 func (c *conn) drain() {
 	if c.queue.drain() {
-		c.close()
+		c.hangUp()
 		return
 	}
 	c.polls.end()

@@ -27,8 +27,8 @@
 // How it is tested: real clients and raw bytes over loopback against an in-memory broker (broker_test.go); every API in every
 // version against another implementation's encoder; golden ApiVersions; bad input of all kinds; fuzzing of every decoder.
 //
-// Files: server.go conn.go queue.go the loops, request.go decoding, out.go writing, watch.go closing the idle and the slow, apis.go
-// the table, broker.go and broker_groups.go the verbs, shapes.go and shapes_*.go how requests are laid out, fetch_session.go sessions
-// (KIP-227), fetch_answer.go records between encoded pieces, endpoint.go and leaders.go what clients are told to connect to, answers.go
-// and operations.go what answers share, stats.go counters, and one file per API named by its key.
+// Files: server.go conn.go queue.go the loops, request.go decoding, out.go writing, watch.go closing the idle and the slow, hang_up.go
+// how a drained connection ends, apis.go the table, broker.go and broker_groups.go the verbs, shapes.go and shapes_*.go how requests are laid
+// out, fetch_session.go sessions (KIP-227), fetch_answer.go records between encoded pieces, endpoint.go and leaders.go what clients are told to
+// connect to, answers.go and operations.go what answers share, stats.go counters, and one file per API named by its key.
 package kafkasrv
