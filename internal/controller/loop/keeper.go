@@ -21,6 +21,7 @@ type keeper struct {
 	wakeup     chan struct{}
 	acting     atomic.Bool // a goroutine acts on what the keeper saw
 	confirming atomic.Bool // a goroutine asks the store whether this node still decides
+	confirmed  time.Time   // when that began last; only keep's
 
 	mu      sync.Mutex      // guards what follows; a leaf
 	upkept  time.Time       // when the last upkeep was
@@ -51,7 +52,8 @@ func (k *keeper) cameOrWent() {
 	k.wake()
 }
 
-// keep looks after brokers until the loop ends.
+// keep looks after brokers until the loop ends. It looks twice as often as heartbeats come, for how late it sees the end of a lease is time in which
+// nobody writes.
 func (l *Loop) keep() {
 	tick := time.NewTicker(l.opts.HeartbeatInterval / 2)
 	defer tick.Stop()
@@ -74,8 +76,11 @@ func (l *Loop) lookAfter(term quorum.Term) {
 	if l.leases.stalled(now, l.opts.Lease/2) {
 		l.opts.Logger.Warn("this process stood still; all brokers get a fresh lease", "node", l.opts.Node)
 	}
-	if !l.keeper.confirming.Swap(true) && !l.spawn(func() { l.confirm(term) }) {
-		l.keeper.confirming.Store(false)
+	if now.Sub(l.keeper.confirmed) > l.opts.HeartbeatInterval*3/4 && !l.keeper.confirming.Swap(true) {
+		l.keeper.confirmed = now
+		if !l.spawn(func() { l.confirm(term) }) {
+			l.keeper.confirming.Store(false)
+		}
 	}
 	fence, unfence := l.leases.due(now, img, l.opts.Lease)
 	if len(fence)+len(unfence) == 0 && !l.upkeepDue(now, img) {

@@ -22,7 +22,7 @@ const (
 	// ordinary size always fits behind it.
 	maxGroupBytes = quorum.MaxBatchBytes / 2
 	// DefaultLease is how long the controller believes in a broker after a heartbeat (rafka.broker.lease.ms).
-	DefaultLease = 2 * time.Second
+	DefaultLease = 1900 * time.Millisecond
 )
 
 // Options of a Loop.
@@ -42,7 +42,7 @@ type Options struct {
 	Node kafka.BrokerID
 	// Lease is how long the controller believes in a broker after a heartbeat; the same on all nodes. 0: DefaultLease.
 	Lease time.Duration
-	// HeartbeatInterval lies between two heartbeats; 0: a tenth of Lease.
+	// HeartbeatInterval lies between two heartbeats; 0: a twentieth of Lease.
 	HeartbeatInterval time.Duration
 	// Loads are the busiest partitions that this node leads; it is asked every few seconds. nil: leaders and replicas are spread by their number only.
 	Loads func() []controller.Load
@@ -93,7 +93,7 @@ func New(o Options) *Loop {
 		o.Lease = DefaultLease
 	}
 	if o.HeartbeatInterval <= 0 {
-		o.HeartbeatInterval = o.Lease / 10
+		o.HeartbeatInterval = o.Lease / 20
 	}
 	if o.Now == nil {
 		o.Now = time.Now
