@@ -91,6 +91,10 @@ func (l *Log) flushHeld() error {
 	err := l.carryOut(&p)
 	lost := err != nil && (!errors.Is(err, vfs.ErrNoSpace) || l.lostBy(&p))
 	l.mu.Lock()
+	if err == nil && l.partly {
+		l.partly = false
+		l.settlePartlyLocked() // before what comes behind it: blocks are evicted in this order
+	}
 	for _, sp := range p.segs {
 		for _, pc := range sp.pieces {
 			if err == nil {
@@ -110,10 +114,6 @@ func (l *Log) flushHeld() error {
 		}
 		l.d.noSpace(err)
 		return fmt.Errorf("flush %s: %w", l.id, asFull(err))
-	}
-	if l.partly {
-		l.partly = false
-		l.settlePartlyLocked()
 	}
 	l.flushed = max(l.flushed, p.appended)
 	if l.pinned == p.pinned {

@@ -48,7 +48,8 @@ func (h *hot) evict() bool {
 	}
 }
 
-// dropHead releases the tail's oldest block if it is b and nothing in it is unwritten.
+// dropHead releases the tail's oldest block if it is b and nothing in it is unwritten. The block behind it is queued again if it was passed over before:
+// nobody else would do that for one that is full.
 func (l *Log) dropHead(b *block) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,5 +61,8 @@ func (l *Log) dropHead(b *block) bool {
 	n := copy(l.tail, l.tail[1:])
 	l.tail[n] = nil
 	l.tail = l.tail[:n]
+	if n > 0 && l.tail[0].flushed == l.tail[0].n {
+		l.e.hot.add(l, l.tail[0])
+	}
 	return true
 }
