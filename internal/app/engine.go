@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/storage"
 	"github.com/rafka-io/rafka/internal/storage/memlog"
 	"github.com/rafka-io/rafka/internal/storage/seglog"
@@ -18,6 +19,18 @@ func openEngine(o Options) (storage.Engine, error) {
 	}
 	return seglog.Open(vfs.OS(), st.LogDirs(), seglog.Options{
 		Buffered: st.String("rafka.log.io") == "buffered", TrustDisk: !st.Bool("rafka.log.verify.reads"), HotBytes: st.Int("rafka.log.hot.bytes"),
-		JournalBytes: st.Int("rafka.log.journal.bytes"), Logger: o.Logger,
+		HotLeast: hotLeast(st), JournalBytes: st.Int("rafka.log.journal.bytes"), Logger: o.Logger,
 	})
+}
+
+// unreadHot is how much memory for what is in files already is filled in any case, if nobody has said how much there is for that.
+const unreadHot = 64 << 20
+
+// hotLeast is how much memory is filled with what nobody may ever read: all that somebody has set aside for it, else little.
+func hotLeast(st *config.Static) int64 {
+	most := st.Int("rafka.log.hot.bytes")
+	if _, _, set := st.Set("rafka.log.hot.bytes"); set {
+		return most
+	}
+	return min(unreadHot, most)
 }

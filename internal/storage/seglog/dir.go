@@ -58,6 +58,9 @@ const (
 	pointsName   = "checkpoint"
 )
 
+// logsAtOnce is how many logs are taken up, or flushed, at once when the journal is put back.
+const logsAtOnce = 32
+
 func openDir(e *Engine, path string) (_ *dir, err error) {
 	d := &dir{
 		e: e, path: path, own: filepath.Join(path, ownName), known: map[storage.ID]checkpoint{}, names: map[string]bool{}, loose: map[*Log]struct{}{},
@@ -100,9 +103,9 @@ func openDir(e *Engine, path string) (_ *dir, err error) {
 	for _, l := range e.logsOf(d) {
 		l.settle()
 	}
-	d.others.Add(2)
-	go func() { defer d.others.Done(); d.commit.run(d.stopped) }()
-	go func() { defer d.others.Done(); d.janitor() }()
+	d.others.Go(func() { d.commit.run(d.stopped) })
+	d.others.Go(func() { d.keepJournal(d.stopped) })
+	d.others.Go(d.janitor)
 	for range e.opts.Workers {
 		d.workers.Add(1)
 		go func() { defer d.workers.Done(); d.worker() }()
@@ -148,7 +151,7 @@ func (d *dir) openJournal() error {
 	fileSize := max(size/8, 2*maxFrameBytes)
 	files := int(max(size/fileSize, 2))
 	restored := int64(0)
-	j := &journal{fs: d.e.fs, path: d.own, fileSize: fileSize, maxFiles: files, need: d.kick}
+	j := &journal{fs: d.e.fs, path: d.own, fileSize: fileSize, maxFiles: files, need: d.kick, turn: make(chan struct{}, 1)}
 	j.seq.Store(uint64(d.e.opts.Now().UnixNano()))
 	d.journal = j
 	// The first pass finds what was made void, the second puts back the rest.
@@ -156,7 +159,7 @@ func (d *dir) openJournal() error {
 		seq   uint64
 		entry int
 	}
-	voids := map[storage.ID]place{}
+	voids, last := map[storage.ID]place{}, map[storage.ID]place{}
 	newest := map[kafka.TopicPartition]storage.ID{}
 	find := func(_ *journalFile, seq uint64, entries []entry) error {
 		for i := range entries {
@@ -169,14 +172,28 @@ func (d *dir) openJournal() error {
 			if was, known := newest[id.TopicPartition]; known && was != id {
 				voids[was] = place{seq, i}
 			}
-			newest[id.TopicPartition] = id
+			newest[id.TopicPartition], last[id] = id, place{seq, i}
 		}
 		return nil
 	}
+	voided := func(id storage.ID, at place) bool {
+		v, ok := voids[id]
+		return ok && (at.seq < v.seq || at.seq == v.seq && at.entry <= v.entry)
+	}
+	loaded := false
 	restore := func(file *journalFile, seq uint64, entries []entry) error {
+		if !loaded {
+			loaded = true
+			maps.DeleteFunc(last, voided)
+			var logs []*Log
+			for id := range last {
+				logs = append(logs, d.e.log(d, id))
+			}
+			_ = sideBySide(logs, (*Log).load) // what goes wrong is met again where the log is needed
+		}
 		for i := range entries {
 			en := &entries[i]
-			if v, ok := voids[en.id]; ok && (seq < v.seq || seq == v.seq && i <= v.entry) {
+			if voided(en.id, place{seq, i}) {
 				continue
 			}
 			if err := d.e.log(d, en.id).restore(file, seq, en); err != nil {
@@ -184,16 +201,29 @@ func (d *dir) openJournal() error {
 			}
 			if restored += int64(len(en.data)); restored > d.e.opts.HotBytes/2 {
 				restored = 0
-				for _, l := range d.e.logsOf(d) {
-					if err := l.flush(); err != nil {
-						return err
-					}
+				if err := sideBySide(d.e.logsOf(d), (*Log).flush); err != nil {
+					return err
 				}
 			}
 		}
 		return nil
 	}
 	return j.open(find, restore)
+}
+
+// sideBySide does something about many logs that ends in a sync of each: a disk syncs many files in the time of a few.
+func sideBySide(logs []*Log, do func(*Log) error) error {
+	var workers sync.WaitGroup
+	turns, errs := make(chan struct{}, logsAtOnce), make([]error, len(logs))
+	for i, l := range logs {
+		turns <- struct{}{}
+		workers.Go(func() {
+			errs[i] = do(l)
+			<-turns
+		})
+	}
+	workers.Wait()
+	return errors.Join(errs...)
 }
 
 // kick wakes the janitor: memory or journal space is short.

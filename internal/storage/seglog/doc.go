@@ -5,7 +5,7 @@
 //
 //	tail     memory of our own: every append lands here and is readable at once; recent data stays as a cache (pool.go, tail.go)
 //	journal  one per data directory: small appends of all partitions, written together and made durable by one fsync
-//	         (journal.go, journal_read.go, commit.go)
+//	         (journal.go, journal_turn.go, journal_read.go, commit.go)
 //	segment  the partition's .log file in Kafka's layout: large appends go here directly, small ones when enough of them
 //	         have come together or their journal file is wanted again (flush.go)
 //
@@ -26,8 +26,11 @@
 //	SEG-7  A journal file is used again only after everything in it is durable in its segments.
 //	SEG-8  A segment's file is made only after the one before it is complete and durable, so only the last can be torn.
 //
-// Goroutines, per data directory: the committer, the flush workers (Options.Workers) and one janitor. All end in Close.
-// Locks: Engine.mu, then Log.mu, then pool.mu, fileCache.mu, journal.mu and space.mu (leaves). No I/O under Log.mu.
+// Memory for what is in segments already grows with those who read from files (pool.go, Options.HotLeast).
+//
+// Goroutines, per data directory: the committer, one that turns the journal's files ahead of it, the flush workers (Options.Workers) and one janitor. All
+// end in Close.
+// Locks: Engine.mu, then Log.mu, then pool.mu, fileCache.mu, journal.mu and space.mu (leaves); journal.turning before journal.mu. No I/O under Log.mu.
 //
 // A disk without room takes nothing offline (room.go): what was not written is announced to nobody and kept in memory, appends are refused with
 // storage.ErrFull, also those that wait for memory, reading goes on, and the janitor has everything written when there is room. After a sync that failed
@@ -36,5 +39,5 @@
 // Beside reads, Inspect and CheckIndex (inspect.go) go over files for the scrub and for comparisons of replicas.
 //
 // How it is tested: single bits flipped all over a log; no room for each kind of write, and for any at random, with crashes; logtest's conformance, metamorphic and crash suites over a file system that crashes on demand; torn tails at every
-// byte; journal replay; fuzzing of index, journal and checkpoint decoders.
+// byte; journal replay, also after a crash while it turned to another file; fuzzing of index, journal and checkpoint decoders.
 package seglog

@@ -44,8 +44,8 @@ func Open(fsys vfs.FS, dirs []string, opts Options) (*Engine, error) {
 	}
 	e := &Engine{fs: fsys, opts: opts.withDefaults(), logs: map[storage.ID]*Log{}, named: map[kafka.TopicPartition]*Log{}}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
-	e.pool = newPool(e.opts.HotBytes)
-	e.pool.evict = e.makeRoom
+	e.pool = newPool(e.opts.HotBytes, e.opts.HotLeast)
+	e.pool.evict, e.pool.drop = e.makeRoom, e.hot.evict
 	flag := vfs.Write | vfs.Direct
 	if e.opts.Buffered {
 		flag = vfs.Write

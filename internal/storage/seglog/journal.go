@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -29,11 +28,17 @@ type journal struct {
 	maxFiles int
 	need     func() // asks for the oldest file's logs to be flushed; must not block
 
-	mu    sync.Mutex     // leaf; guards files, their pins and freed
-	files []*journalFile // in the order of their sequences; the last one is written
-	spare []*journalFile
-	freed chan struct{}
-	made  int
+	turning sync.Mutex    // one at a time syncs full files and makes one ready (journal_turn.go); I/O; before mu
+	turn    chan struct{} // buffered by one: there is such work
+
+	mu       sync.Mutex     // leaf; guards what follows, and the pins of files
+	files    []*journalFile // in the order of their sequences; the last one is written
+	spare    []*journalFile
+	ready    *journalFile   // the next one to be written: nothing in it counts, durably; nil: none is
+	unsynced []*journalFile // full, and what was written to them last is not durable yet
+	ending   bool           // the last file will soon be full
+	freed    chan struct{}
+	made     int
 
 	err error // why nobody may wait any longer
 
@@ -47,8 +52,10 @@ type journalFile struct {
 	f    vfs.File
 	// pins are the logs whose oldest bytes that are in no segment lie in this file.
 	pins map[*Log]struct{}
-	// spoilt: a sync of it has failed, so that only opened anew it can be written again. The committer's.
+	// spoilt: a sync of it has failed, so that only opened anew it can be written again. The committer's of the file that is written, else guarded by
+	// journal.turning.
 	spoilt bool
+	dirty  bool // something was written to it since its last sync; as spoilt
 }
 
 const (
@@ -128,125 +135,27 @@ func (j *journal) write(f *frame, sync bool) (*journalFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sync {
+		if err := j.hardenFull(); err != nil {
+			return nil, err
+		}
+	}
 	f.seal(j.seq.Load())
 	j.seq.Add(1)
 	if _, err := file.f.WriteAt(f.b, j.pos); err != nil {
 		j.pos = file.size
 		return nil, fmt.Errorf("write %s: %w", file.path, err)
 	}
-	j.pos += int64(f.len())
+	file.dirty = true
 	if sync {
 		if err := file.f.Sync(); err != nil {
 			j.pos, file.spoilt = file.size, true
 			return nil, fmt.Errorf("sync %s: %w", file.path, err)
 		}
+		file.dirty = false
 	}
+	j.advance(file, int64(f.len()))
 	return file, nil
-}
-
-// room returns the file that takes n more bytes, going on to the next when the last is full.
-func (j *journal) room(n int64) (*journalFile, error) {
-	j.mu.Lock()
-	for {
-		if len(j.files) > 0 {
-			last := j.files[len(j.files)-1]
-			if j.pos+n <= last.size {
-				j.mu.Unlock()
-				return last, nil
-			}
-		}
-		// Files whose bytes are all in segments are free, oldest first (SEG-7).
-		for len(j.files) > 1 && len(j.files[0].pins) == 0 {
-			j.spare = append(j.spare, j.files[0])
-			j.files = j.files[1:]
-		}
-		if len(j.spare) > 0 {
-			s := j.spare[0]
-			j.spare = j.spare[1:]
-			return j.useLocked(s)
-		}
-		if len(j.files) < j.maxFiles {
-			j.made++
-			return j.useLocked(&journalFile{path: filepath.Join(j.path, "journal-"+strconv.Itoa(j.made)), size: j.fileSize, pins: map[*Log]struct{}{}})
-		}
-		if j.err != nil {
-			defer j.mu.Unlock()
-			return nil, j.err
-		}
-		if j.freed == nil {
-			j.freed = make(chan struct{})
-		}
-		wait := j.freed
-		j.mu.Unlock()
-		j.need()
-		<-wait
-		j.mu.Lock()
-	}
-}
-
-// useLocked makes s the file that is written. It is called with j.mu held and returns without it.
-func (j *journal) useLocked(s *journalFile) (*journalFile, error) {
-	var prev *journalFile
-	if len(j.files) > 0 {
-		prev = j.files[len(j.files)-1]
-	}
-	j.files = append(j.files, s)
-	j.pos = 0
-	crowded := len(j.files) > (j.maxFiles+1)/2
-	j.mu.Unlock()
-	if crowded {
-		j.need()
-	}
-	if err := j.begin(prev, s); err != nil {
-		j.putBack(s)
-		return nil, err
-	}
-	return s, nil
-}
-
-// begin makes s ready to be written after prev; nil: it is the first.
-func (j *journal) begin(prev, s *journalFile) error {
-	if prev != nil && !prev.spoilt { // what a sync must make durable was announced by none that failed
-		if err := prev.f.Sync(); err != nil {
-			prev.spoilt = true
-			return fmt.Errorf("sync %s: %w", prev.path, err)
-		}
-	}
-	if s.spoilt && s.f != nil {
-		_ = s.f.Close() // it is of no more use, whatever it says
-		s.f = nil
-	}
-	s.spoilt = false
-	if s.f != nil {
-		return j.blank(s)
-	}
-	f, err := j.fs.Open(s.path, vfs.Write|vfs.Create)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", s.path, err)
-	}
-	s.f = f
-	if err := f.Allocate(0, s.size); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, vfs.ErrNoSpace) {
-		return fmt.Errorf("allocate %s: %w", s.path, err)
-	}
-	if err := f.Truncate(s.size); err != nil {
-		return fmt.Errorf("size %s: %w", s.path, err)
-	}
-	if err := j.blank(s); err != nil {
-		return err
-	}
-	return j.fs.SyncDir(j.path)
-}
-
-// putBack makes s, which was to be written and cannot be, a spare file again, to be opened anew.
-func (j *journal) putBack(s *journalFile) {
-	s.spoilt = true
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.files = j.files[:len(j.files)-1]
-	j.spare = append(j.spare, s)
-	if n := len(j.files); n > 0 {
-		j.pos = j.files[n-1].size
-	}
 }
 
 // pin notes that file holds bytes of l that are in no segment yet. The caller holds l.mu.
@@ -301,21 +210,9 @@ func (j *journal) fail(err error) {
 	}
 }
 
-// blank voids what an earlier use left in a file, durably, before anything new is written to it: else a crash in the middle of its first block
-// could bring back old appends without the entry behind them that made them void.
-func (j *journal) blank(f *journalFile) error {
-	if _, err := f.f.WriteAt(make([]byte, frameHeader), 0); err != nil {
-		return fmt.Errorf("write %s: %w", f.path, err)
-	}
-	if err := f.f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", f.path, err)
-	}
-	return nil
-}
-
 // reset voids everything in the journal, durably: it all is in segments.
 func (j *journal) reset() error {
-	for _, f := range append(j.files, j.spare...) {
+	for _, f := range j.all() {
 		if f.spoilt {
 			if f.f != nil {
 				_ = f.f.Close() // it is of no more use, whatever it says
@@ -340,9 +237,18 @@ func (j *journal) reset() error {
 	return nil
 }
 
+// all are all files, when nobody writes any more.
+func (j *journal) all() []*journalFile {
+	all := slices.Concat(j.files, j.spare)
+	if j.ready != nil {
+		all = append(all, j.ready)
+	}
+	return all
+}
+
 func (j *journal) close() error {
 	var err error
-	for _, f := range append(j.files, j.spare...) {
+	for _, f := range j.all() {
 		if f.f != nil {
 			err = errors.Join(err, f.f.Close())
 		}

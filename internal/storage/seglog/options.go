@@ -14,6 +14,9 @@ type Options struct {
 	TrustDisk bool
 	// HotBytes is the memory for tails and for blocks read from disk. [256 MiB]
 	HotBytes int64
+	// HotLeast is how much of HotBytes appends fill with what is in segments already. It rises by all that is read from files, up to HotBytes: memory that
+	// nobody reads from costs a processor more to touch for the first time, on a virtual machine, than all else about an append. [HotBytes]
+	HotLeast int64
 	// JournalBytes is the space of all journal files of one directory; at least two files are made of it. [256 MiB]
 	JournalBytes int64
 	// DirectBytes: an append round of one log with at least this many bytes goes to its segment instead of the journal. [64 KiB]
@@ -39,6 +42,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	def(&o.HotBytes, 256<<20)
+	def(&o.HotLeast, o.HotBytes)
 	def(&o.JournalBytes, 256<<20)
 	if o.DirectBytes <= 0 {
 		o.DirectBytes = 64 << 10

@@ -24,11 +24,16 @@ func classFor(n int) int {
 
 // pool hands out blocks within a budget. Memory once touched is used again before new memory is asked for, since first touches are
 // what makes a buffered broker slow on virtual machines. A chunk serves one class; it returns to the free chunks when its last block does.
+//
+// It does not grow to its budget for the sake of appends alone: past the least it has cached blocks evicted, as at the budget. What is read from files raises
+// the least, for then there is somebody whom more memory would have served.
 type pool struct {
 	budget int64
 	evict  func() bool // frees a cached block somewhere; false: nothing to free. Called without pool.mu.
+	drop   func() bool // is evict, and does nothing about it when there is nothing to free
 
 	mu     sync.Mutex                       // leaf; guards what follows, memory work only
+	least  int64                            // at most budget
 	used   int64                            // bytes in chunks that are in use
 	idle   [][]byte                         // free chunks, most recently freed last
 	slabs  [len(classes)]map[*slab]struct{} // slabs with room
@@ -52,8 +57,9 @@ type mem struct {
 	at   int
 }
 
-func newPool(budget int64) *pool {
+func newPool(budget, least int64) *pool {
 	p := &pool{budget: max(budget, 4*chunkBytes)}
+	p.least = min(max(least, 4*chunkBytes), p.budget)
 	for c := range p.slabs {
 		p.slabs[c] = map[*slab]struct{}{}
 	}
@@ -64,10 +70,35 @@ func newPool(budget int64) *pool {
 func (p *pool) tryGet(class int) (mem, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.takeLocked(class)
+	return p.takeLocked(class, p.budget)
 }
 
-func (p *pool) takeLocked(class int) (mem, bool) {
+// missed notes that so many bytes are read from a file.
+func (p *pool) missed(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.least = min(p.least+bytes, p.budget)
+}
+
+// mostDropped is how many cached blocks are evicted for one new block before the pool grows instead: those of many small ones lie in many chunks.
+const mostDropped = 64
+
+// recycle returns a block of the class without more than the least being used, if it can be had by evicting.
+func (p *pool) recycle(class int) (mem, bool) {
+	for range mostDropped {
+		p.mu.Lock()
+		m, ok := p.takeLocked(class, p.least)
+		grown := p.least == p.budget
+		p.mu.Unlock()
+		if ok || grown || !p.drop() {
+			return m, ok
+		}
+	}
+	return mem{}, false
+}
+
+// takeLocked takes a block of the class, from a new chunk only if no more than most bytes are used then.
+func (p *pool) takeLocked(class int, most int64) (mem, bool) {
 	for s := range p.slabs[class] {
 		at := s.free[len(s.free)-1]
 		s.free = s.free[:len(s.free)-1]
@@ -78,7 +109,7 @@ func (p *pool) takeLocked(class int) (mem, bool) {
 		size := classes[class]
 		return mem{buf: s.mem[at*size : (at+1)*size : (at+1)*size], slab: s, at: at}, true
 	}
-	if p.used+chunkBytes > p.budget {
+	if p.used+chunkBytes > most {
 		return mem{}, false
 	}
 	var chunk []byte
@@ -102,9 +133,12 @@ func (p *pool) takeLocked(class int) (mem, bool) {
 
 // get returns a block of the class, evicting cached ones and, when there is nothing to evict, waiting until some are freed.
 func (p *pool) get(ctx context.Context, class int) (mem, error) {
+	if m, ok := p.recycle(class); ok {
+		return m, nil
+	}
 	for {
 		p.mu.Lock()
-		m, ok := p.takeLocked(class)
+		m, ok := p.takeLocked(class, p.budget)
 		if ok {
 			p.mu.Unlock()
 			return m, nil

@@ -337,6 +337,7 @@ func (v *view) fill(want int64) (chain, error) {
 func (e *Engine) readBlock(s *segment, pos int64, n int) *block {
 	class := classFor(n)
 	size := int64(classes[class])
+	e.pool.missed(size)
 	if e.reading.Load()+size <= e.pool.budget/2 {
 		for {
 			if m, ok := e.pool.tryGet(class); ok {
