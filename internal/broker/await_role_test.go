@@ -82,3 +82,35 @@ func TestRequestsToTheWrongBrokerDoNotWaitLong(t *testing.T) {
 		})
 	}
 }
+
+// A leader without a lease, as after it or the controller stood still, takes a write as soon as it has one again. Until it knows of another leader it
+// names itself, in the same epoch, to who has waited: clients that are named nobody stay away for longer.
+func TestWritesWaitForTheLease(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		back  time.Duration // when the lease comes back; 0: never
+		crowd int32         // requests that wait already
+		code  kafka.ErrorCode
+		after time.Duration
+		names kafka.BrokerID
+	}{
+		{"it comes back", 30 * time.Millisecond, 0, kafka.None, 30 * time.Millisecond, kafka.NoBroker},
+		{"it does not", 0, 0, kafka.NotLeaderOrFollower, rolePatience, 1},
+		{"too many wait", 0, mostAwaitRole, kafka.NotLeaderOrFollower, 0, kafka.NoBroker},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.ledBy(1, 3, 1)
+			w.noLease.Store(true)
+			w.roleWaits.n.Store(c.crowd)
+			if c.back > 0 {
+				go func() { time.Sleep(c.back); w.noLease.Store(false) }()
+			}
+			begin := time.Now()
+			r := w.produce(1, ProducePartition{Topic: "a", Records: plainBatch(1, 1)})[0]
+			if took := time.Since(begin); kafka.CodeOf(r.Err) != c.code || took < c.after || took > c.after+rolePause || r.Leader != c.names {
+				t.Errorf("%s: after %v: %+v", c.name, took, r)
+			}
+		})
+	}
+}

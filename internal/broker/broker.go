@@ -18,6 +18,7 @@ type Broker struct {
 
 	produces  sync.Pool // of *produceAwait
 	fetches   sync.Pool // of *fetchAwait
+	follows   sync.Pool // of *followAwait
 	room      room      // of records that consumers fetched
 	followers room      // of records that followers fetched
 	rackAware bool      // consumers are sent to the replica in their rack
@@ -100,6 +101,7 @@ func New(o Options) *Broker {
 	b.rackAware = o.Settings.rackAware()
 	b.produces.New = func() any { return newProduceAwait(b) }
 	b.fetches.New = func() any { return newFetchAwait(b) }
+	b.follows.New = func() any { return newFollowAwait(b) }
 	b.producers.init(o.ProducerIDs)
 	return b
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/partition"
 )
 
 // TrimPartition asks DeleteRecords of one partition: everything below Before goes; -1: up to the high watermark.
@@ -19,11 +20,17 @@ type TrimResult struct {
 	LowWatermark kafka.Offset
 }
 
-// DeleteRecords removes the beginning of partitions, durably.
+// DeleteRecords removes the beginning of partitions, durably, and on all replicas in sync: it answers when they have done so too.
 //
 // Per partition: UnknownTopicOrPartition, InvalidTopicException (internal topic) and the errors of partition.TrimTo.
 func (b *Broker) DeleteRecords(ctx context.Context, _ *Session, parts []TrimPartition) []TrimResult {
 	results := make([]TrimResult, len(parts))
+	type waiting struct {
+		at   int
+		p    *partition.Partition
+		trim partition.Trim
+	}
+	var begun []waiting // so that the followers of all of them are waited for at once
 	find := lookup{replicas: b.opts.Replicas}
 	for i := range parts {
 		at, r := &parts[i], &results[i]
@@ -35,8 +42,14 @@ func (b *Broker) DeleteRecords(ctx context.Context, _ *Session, parts []TrimPart
 		case t.Internal:
 			r.Err = kafka.Errorf(kafka.InvalidTopicException, "records of internal topic %s cannot be deleted", at.Topic)
 		default:
-			r.LowWatermark, r.Err = p.TrimTo(ctx, at.Before)
+			var trim partition.Trim
+			if trim, r.Err = p.Trim(ctx, at.Before); r.Err == nil {
+				begun = append(begun, waiting{i, p, trim})
+			}
 		}
+	}
+	for _, w := range begun {
+		results[w.at].LowWatermark, results[w.at].Err = w.p.AwaitTrim(ctx, w.trim)
 	}
 	return results
 }

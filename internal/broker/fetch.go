@@ -78,7 +78,9 @@ const maxFetchWait = time.Minute
 // Per partition: UnknownTopicOrPartition, UnknownTopicID and the errors of partition.Read.
 func (b *Broker) Fetch(s *Session, req *FetchRequest) Await[[]FetchResult] {
 	if req.Following != nil {
-		return &followAwait{b: b, req: req, refused: b.mayFollow(s, req.ReplicaID, req.ReplicaEpoch)}
+		a := b.follows.Get().(*followAwait)
+		a.req, a.refused = req, b.mayFollow(s, req.ReplicaID, req.ReplicaEpoch)
+		return a
 	}
 	a := b.fetches.Get().(*fetchAwait)
 	a.req, a.room = req, &b.room

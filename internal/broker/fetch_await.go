@@ -85,7 +85,7 @@ func (a *fetchAwait) read(results []FetchResult) (enough bool) {
 			ask := partition.ReadRequest{
 				From: at.Offset, MaxBytes: min(at.MaxBytes, left), AtLeastOne: total == 0 && freed == nil,
 				CurrentEpoch: at.LeaderEpoch, FetchedEpoch: at.LastFetchedEpoch, Isolation: a.req.Isolation,
-				Replica: max(a.req.ReplicaID, kafka.NoBroker), ReplicaEpoch: a.req.ReplicaEpoch, FromFollower: a.req.AnyReplica,
+				Replica: max(a.req.ReplicaID, kafka.NoBroker), ReplicaEpoch: a.req.ReplicaEpoch, LogStart: at.LogStart, FromFollower: a.req.AnyReplica,
 			}
 			throttled := a.req.ReplicaID >= 0 && isThrottled(slot.p, a.req.ReplicaID)
 			if throttled && a.b.opts.Replicas.LeaderThrottle().Wait(a.b.opts.Now()) > 0 {

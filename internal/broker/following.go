@@ -192,15 +192,25 @@ func (a *followAwait) takeLocked(x *followed) {
 	a.slots = append(a.slots, followSlot{x: x, ask: x.ask, told: x.told, p: x.found})
 }
 
-// followAwait is a fetch of a session under way. Only the results leave it.
+// followAwait is a fetch of a session under way. It goes back to the pool at the end of Wait; only the results leave it.
 type followAwait struct {
 	b       *Broker
+	timer   *time.Timer // stopped between requests
 	req     *FetchRequest
 	refused error // why the asker is no follower
 	slots   []followSlot
 	noted   []*partition.Subscription
 	freed   <-chan struct{} // not nil: the last read found no room; closed when there may be some
 	rose    bool            // there is an offset to tell
+}
+
+// mostPooledSlots is how many partitions a pooled followAwait keeps room for.
+const mostPooledSlots = 128
+
+func newFollowAwait(b *Broker) *followAwait {
+	t := time.NewTimer(maxFetchWait)
+	t.Stop()
+	return &followAwait{b: b, timer: t}
 }
 
 // followSlot is a partition in hand.
@@ -225,33 +235,47 @@ func (a *followAwait) Wait(ctx context.Context) []FetchResult {
 	if a.read() || wait <= 0 {
 		return a.finish()
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	var look <-chan time.Time // when to answer that there is an offset to tell
+	// Until the first look nobody is woken because an offset has moved: where much is written, it moves with each record, and the next record comes first.
+	pause := min(firstLook, wait)
+	a.timer.Reset(pause)
+	var later <-chan struct{}
+	var look *time.Timer // when to answer that there is an offset to tell
 	for late := false; !late; {
-		if a.rose && look == nil {
-			first := time.NewTimer(firstLook)
-			defer first.Stop()
-			look = first.C
-		}
 		told := false
 		select {
 		case <-s.news.Urgent():
-		case <-s.news.Later():
+		case <-later:
 		case <-a.freed:
-		case <-look:
-			told = true
-		case <-timer.C:
-			late = true
+		case <-timerOf(look):
+			told, look = true, nil
+		case <-a.timer.C:
+			if wait -= pause; wait <= 0 {
+				late = true
+				break
+			}
+			told, later, pause = true, s.news.Later(), wait
+			a.timer.Reset(pause)
 		case <-ctx.Done():
 			late = true
 		}
 		s.gather(a, false, time.Time{})
-		if a.read() || told {
+		if a.read() || told && a.rose {
 			break
+		}
+		if a.rose && later != nil && look == nil {
+			look = time.NewTimer(firstLook)
+			defer look.Stop()
 		}
 	}
 	return a.finish()
+}
+
+// timerOf is the channel of a timer, if there is one.
+func timerOf(t *time.Timer) <-chan time.Time {
+	if t == nil {
+		return nil
+	}
+	return t.C
 }
 
 // refuse answers all partitions with the error.
@@ -288,7 +312,7 @@ func (a *followAwait) read() (enough bool) {
 			read, err = slot.p.Read(partition.ReadRequest{
 				From: slot.ask.Offset, MaxBytes: most, AtLeastOne: one,
 				CurrentEpoch: slot.ask.LeaderEpoch, FetchedEpoch: slot.ask.LastFetchedEpoch,
-				Replica: a.req.ReplicaID, ReplicaEpoch: a.req.ReplicaEpoch,
+				Replica: a.req.ReplicaID, ReplicaEpoch: a.req.ReplicaEpoch, LogStart: slot.ask.LogStart,
 			})
 		}
 		slot.result, slot.more = fetched(read, err), read.More
@@ -378,9 +402,10 @@ func fetched(read partition.Read, err error) FetchResult {
 	}
 }
 
-// finish lists the news, and notes again what there is more of.
+// finish lists the news, and notes again what there is more of. It gives the await back, which is not to be touched any more.
 func (a *followAwait) finish() []FetchResult {
 	s := a.req.Following
+	a.timer.Stop() // who gets the await from the pool next has it then
 	a.req.Partitions = a.req.Partitions[:0]
 	results := make([]FetchResult, 0, len(a.slots))
 	s.mu.Lock()
@@ -408,6 +433,15 @@ func (a *followAwait) finish() []FetchResult {
 		a.req.Partitions = append(a.req.Partitions, slot.ask)
 		results = append(results, *r)
 	}
-	a.slots = nil
+	slots, noted := a.slots, a.noted
+	if cap(slots) > mostPooledSlots {
+		slots = nil
+	}
+	if cap(noted) > mostPooledSlots {
+		noted = nil
+	}
+	clear(slots)
+	*a = followAwait{b: a.b, timer: a.timer, slots: slots[:0], noted: noted[:0]}
+	a.b.follows.Put(a)
 	return results
 }

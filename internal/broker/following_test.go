@@ -214,3 +214,28 @@ func BenchmarkASessionWithoutNews(b *testing.B) {
 		})
 	}
 }
+
+// A high watermark that rises while a follower waits for records wakes nobody at first: it is told firstLook after the fetch began, or after it rose.
+func TestARisenWatermarkIsToldInTime(t *testing.T) {
+	for rises, told := range map[time.Duration]time.Duration{3 * time.Millisecond: firstLook, 50 * time.Millisecond: 50*time.Millisecond + firstLook} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.cluster()
+			w.replicated("a", 1, 1, 2, 3)
+			s := NewFollowing()
+			w.fill("a", 0, 1, 10)
+			s.Put(at(0, 1))
+			if _, got := w.news(s, 0, 1<<20); len(got) != 1 || got[0].HighWatermark != 0 {
+				t.Fatalf("%+v", got)
+			}
+			begin := time.Now()
+			time.AfterFunc(rises, func() {
+				other := follow(3, 0, from("a", 0, 1))
+				releaseRecords(w.Fetch(aPeer, other).Wait(context.Background()))
+			})
+			if _, got := w.news(s, time.Second, 1<<20); len(got) != 1 || got[0].HighWatermark != 1 || time.Since(begin) != told {
+				t.Errorf("%+v after %v, want it after %v", got, time.Since(begin), told)
+			}
+		})
+	}
+}

@@ -41,6 +41,8 @@ func (l *committedLog) Append(partition int32, _ kafka.LeaderEpoch, batch []byte
 	return end, nil
 }
 
+func (l *committedLog) Leads(int32, kafka.LeaderEpoch) error { return nil }
+
 func (l *committedLog) OnHighWatermark(partition int32, fn func(kafka.Offset)) (func(), error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

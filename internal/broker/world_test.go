@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type world struct {
 	img      *metadata.Image
 	settings *partition.Settings // of all topics
 	rate     int64               // leader.replication.throttled.rate
+	noLease  atomic.Bool         // the controller has not been heard of
 	*Broker
 }
 
@@ -41,6 +43,7 @@ func newWorldOver(t testing.TB, engine storage.Engine) *world {
 		ThrottledRates: func(*metadata.Image) (leader, follower int64) { return w.rate, replica.Unthrottled },
 		NodeID:         1, Engine: engine, Logger: slog.New(slog.DiscardHandler),
 		Settings: func(*metadata.Image, string) *partition.Settings { return settings },
+		Lease:    func() bool { return !w.noLease.Load() },
 	})
 	if err != nil {
 		t.Fatal(err)

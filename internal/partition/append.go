@@ -37,7 +37,7 @@ type Appended struct {
 // Errors: what record.Validate finds; NotLeaderOrFollower; NotEnoughReplicas; InvalidProducerEpoch, OutOfOrderSequenceNumber; InvalidTxnState
 // for a batch that would begin a transaction without the right guard, or lies outside the producer's open one; ConcurrentTransactions if the
 // producer's last transaction still awaits its marker; KafkaStorageError if the disk is full or broken.
-func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
+func (p *Partition) AppendAsLeader(a Append, now time.Time) (result Appended, err error) {
 	l, err := p.load()
 	if err != nil {
 		return Appended{}, err
@@ -58,9 +58,16 @@ func (p *Partition) AppendAsLeader(a Append, now time.Time) (Appended, error) {
 			return Appended{}, err
 		}
 	}
-	result := Appended{LogStart: p.LogStart(), AppendTime: kafka.NoTimestamp}
+	result = Appended{LogStart: p.LogStart(), AppendTime: kafka.NoTimestamp}
 	if s.Rules.TimestampType == record.LogAppendTime {
 		if held == nil {
+			if was, ok := record.ParseHeader(batch); ok {
+				defer func() {
+					if err != nil { // who waits for a role tries the same batch again, and clients may not stamp
+						record.UnstampAppendTime(batch, &was)
+					}
+				}()
+			}
 			record.StampAppendTime(batch, ms)
 			h.MaxTimestamp = ms
 		}

@@ -309,7 +309,7 @@ func (n *replicaNode) fetch() {
 		Replica: n.id, ReplicaEpoch: n.epoch,
 	}
 	if n.bug == "truncate by watermark" {
-		req.FetchedEpoch = kafka.NoEpoch
+		req.FetchedEpoch = point.Epoch // so that nothing is compared
 	}
 	if n.dice.IntN(8) == 0 {
 		n.strays = append(n.strays, strayFetch{to, req})

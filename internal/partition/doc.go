@@ -25,6 +25,8 @@
 //
 //	PAR-9  Damage in a log's files is mended by what another replica in sync has in its place, and only where that is proven to be what was there;
 //	       meanwhile the rest is served, and nothing is taken away before what follows it is on disk.
+//	PAR-10 A deletion of records (TrimTo) is answered when every replica in sync has made it, so that none of them, as leader, has the records again. A log
+//	       start falls only with the log: where a follower's parts from its leader's below it, or is empty and behind all that the leader has.
 //
 // With other replicas, a leader keeps an isr.Leader (ISR-1..5): the high watermark is the smallest log end over all that are in sync, acks=1 waits for the
 // leader's own disk only, and a leader without a lease (Host.Lease) takes nothing and lets nothing become committed. A follower's verbs are FollowPoint,
@@ -47,7 +49,7 @@
 // Files: partition.go (the replica), role.go, isr.go (a leader's followers), follower.go and truncate.go (a follower's verbs), open.go (first use),
 // append.go, append_marker.go and append_internal.go with guard.go,
 // durable.go (the high watermark) and stable.go (the last stable offset), watch.go, ack_waiter.go and ack_queue.go (who waits for an append),
-// fetch_waiter.go, news.go (followers' sessions), read.go and read_all.go, inspect.go (files against checksums, digests for other replicas), mend.go and mend_fetch.go, list_offsets.go, trim.go, retention.go and retain.go, compaction.go, producers.go,
+// fetch_waiter.go, news.go (followers' sessions), read.go and read_all.go, inspect.go (files against checksums, digests for other replicas), mend.go and mend_fetch.go, list_offsets.go, trim.go and trim_wait.go, retention.go and retain.go, compaction.go, producers.go,
 // producers_txn.go and producers_snapshot.go, aborted.go, epochs.go and epochs_snapshot.go, checkpoint.go, settings.go, stats.go;
 // delayed records: delay.go (what waits), delay_heap.go, delay_due.go and delay_snapshot.go, delay_append.go, delay_deliver.go, delay_ready.go,
 // delay_fetch.go and delay_move.go.

@@ -19,6 +19,7 @@ type waiting struct {
 	own        ackQueue // for what is durable here: acks=1 where there are followers
 	fetches    fetchList
 	news       *Subscription // the first of those that followers have
+	trims      trims         // of a leader: where the logs of its followers start
 }
 
 // committedLocked is where the high watermark may be: the smallest log end, as far as it is durable, over the in-sync replicas. A follower knows

@@ -68,6 +68,12 @@ func (p *Partition) AppendAsFollower(epoch kafka.LeaderEpoch, b record.Batches) 
 	if err != nil {
 		return kafka.NoOffset, kafka.Errorf(kafka.CodeOf(err), "what the leader of %s sent cannot be used: %w", p.id, err)
 	}
+	if p.beginsBelow(l, headers) {
+		if err := p.StartAt(epoch, p.LogStart()); err != nil {
+			return kafka.NoOffset, err
+		}
+		l = p.log.Load()
+	}
 	s, now := p.settings.Load(), p.host.Now()
 
 	p.mu.Lock()
@@ -108,6 +114,17 @@ func checkReplicated(b record.Batches) ([]record.Header, error) {
 		rest = rest[h.Size():]
 	}
 	return headers, nil
+}
+
+// beginsBelow reports whether batches begin below the end of a log that has nothing, and reach above its start: it was cut to its start within a batch
+// that the leader has, or has lost that batch. Such a log has to begin anew before it can take them.
+func (p *Partition) beginsBelow(l *openLog, headers []record.Header) bool {
+	start := p.LogStart()
+	if len(headers) == 0 || headers[0].BaseOffset >= start || headers[0].NextOffset() <= start {
+		return false
+	}
+	b := l.Bounds()
+	return b.Start == b.End && headers[0].BaseOffset < b.End
 }
 
 // continuesLocked verifies that batches continue the log, and takes those off that it has. The first one in an empty log may begin below the log

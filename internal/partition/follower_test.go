@@ -24,9 +24,13 @@ func (b *bench) follows(epoch kafka.LeaderEpoch) {
 	b.SetRole(Role{Epoch: epoch, PartitionEpoch: int32(epoch), Leader: 1, ISR: three, Replicas: three})
 }
 
-// asks is a fetch of a follower.
+// asks is a fetch of a follower that has what is here below from.
 func (b *bench) asks(id kafka.BrokerID, epoch kafka.LeaderEpoch, from kafka.Offset) (Read, error) {
-	return b.Read(ReadRequest{From: from, MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: epoch, FetchedEpoch: kafka.NoEpoch, Replica: id, ReplicaEpoch: 1})
+	last := kafka.NoEpoch
+	if e := b.epochs.Load(); e != nil && from > b.LogStart() && from <= b.Partition.end {
+		last = e.at(from - 1)
+	}
+	return b.Read(ReadRequest{From: from, MaxBytes: 1 << 20, AtLeastOne: true, CurrentEpoch: epoch, FetchedEpoch: last, Replica: id, ReplicaEpoch: 1})
 }
 
 func (b *bench) has(id kafka.BrokerID, epoch kafka.LeaderEpoch, from kafka.Offset) {
@@ -96,6 +100,22 @@ func TestAcksOfAReplicatedPartition(t *testing.T) {
 	if slots := b.Forget(one, nil); err != nil || done.Base != 3 || len(slots) != 1 {
 		t.Errorf("forgot %v, %v", slots, err)
 	}
+}
+
+// A follower tells of the producers that its own log knows, with what they have open: kafka-transactions find-hanging --broker-id asks for all replicas of one
+// broker. One that has left tells nothing.
+func TestFollowersTellOfProducers(t *testing.T) {
+	b := newBench(t)
+	b.follows(6)
+	b.appendFrom(6, replicated(txnBatch(7, 2, 0, 3), 0, 6))
+	states, err := b.Producers()
+	if err != nil || len(states) != 1 || states[0].ID != 7 || states[0].Epoch != 2 || states[0].LastSequence != 2 || states[0].TxnStart != 0 {
+		t.Errorf("%+v, %v", states, err)
+	}
+	gone := kafka.Errorf(kafka.UnknownTopicOrPartition, "gone")
+	b.leave(gone)
+	_, err = b.Producers()
+	wantCode(t, err, kafka.UnknownTopicOrPartition)
 }
 
 // Followers are woken by appends, consumers by what is committed.
@@ -526,8 +546,8 @@ func TestStartAt(t *testing.T) {
 	if err := b.LeaderSaid(8, next, 100); err != nil || b.LogStart() != 100 || b.log().Bounds().Start != 100 || next != 102 {
 		t.Errorf("log start %d, %+v, %v", b.LogStart(), b.log().Bounds(), err)
 	}
-	if err := b.StartAt(8, 50); err != nil || b.point().Offset != 100 {
-		t.Errorf("the log start falls: %+v, %v", b.point(), err)
+	if err := b.StartAt(8, 50); err != nil || b.point() != (FollowPoint{50, kafka.NoEpoch, 50, 8}) {
+		t.Errorf("the log does not begin where the leader's does: %+v, %v", b.point(), err)
 	}
 }
 

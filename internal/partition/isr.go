@@ -47,6 +47,7 @@ func (p *Partition) followerHas(role *Role, r *ReadRequest, end kafka.Offset) er
 		w.Unlock()
 		return err
 	}
+	w.trims.said(r.Replica, r.LogStart)
 	wants := w.isr.Wants(now)
 	p.advanceAndUnlock()
 	if wants && p.host.OnISR != nil {

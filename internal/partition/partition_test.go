@@ -232,6 +232,28 @@ func TestLogAppendTimeIsStamped(t *testing.T) {
 	}
 }
 
+// A batch that was refused because this replica does not lead yet is as it came, so that it can be tried again.
+func TestRefusedBatchIsNotStamped(t *testing.T) {
+	b := newBench(t)
+	b.settings.Rules.TimestampType = record.LogAppendTime
+	leads := b.Role()
+	follows := leads
+	follows.IsLeader = false
+	b.SetRole(follows)
+	batch := producerBatch(1, 0, 0, 2)
+	came := slices.Clone(batch)
+	_, err := b.AppendAsLeader(Append{Records: batch}, b.now)
+	wantCode(t, err, kafka.NotLeaderOrFollower)
+	if !slices.Equal(batch, came) {
+		t.Errorf("the batch is\n%x, and was\n%x", batch, came)
+	}
+	leads.Epoch++
+	b.SetRole(leads)
+	if _, err := b.AppendAsLeader(Append{Records: batch}, b.now.Add(time.Second)); err != nil {
+		t.Error(err)
+	}
+}
+
 // PAR-4: nothing at or above the high watermark is read; between it and the log end there is nothing yet, beyond is an error.
 func TestReadsEndAtTheHighWatermark(t *testing.T) {
 	b := newBench(t)

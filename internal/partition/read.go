@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/storage"
@@ -30,6 +31,8 @@ type ReadRequest struct {
 	// everything below, durable: the leader counts on it.
 	Replica      kafka.BrokerID
 	ReplicaEpoch int64 // its broker epoch; -1: not known
+	// LogStart is where the follower's log starts, so that the leader knows what it has deleted.
+	LogStart kafka.Offset
 	// FromFollower lets a consumer be served by a replica that does not lead (KIP-392), up to the high watermark known there.
 	FromFollower bool
 }
@@ -110,7 +113,7 @@ func (p *Partition) Read(r ReadRequest) (Read, error) {
 			return read, err
 		}
 	}
-	if r.From < read.LogStart {
+	if r.From < read.LogStart || upto == throughEnd && mayLackMore(role, &r, read.LogStart) {
 		return read, p.outOfRange(r.From, l)
 	}
 	limit := read.HighWatermark
@@ -197,6 +200,13 @@ func (p *Partition) outOfRange(from kafka.Offset, l *openLog) error {
 	return kafka.Errorf(kafka.OffsetOutOfRange, "offset %d of %s is not in its log, which has %d to %d", from, p.id, b.Start, b.End)
 }
 
+// mayLackMore reports whether a follower asks for something behind the log start and has nothing that could be compared. Where its own empty log starts
+// says what another leader had deleted; this one, if it was elected uncleanly, may have other records there. So it is to begin with the log, unless it is
+// in sync or eligible, which says that it lacks nothing.
+func mayLackMore(role *Role, r *ReadRequest, start kafka.Offset) bool {
+	return r.FetchedEpoch == kafka.NoEpoch && r.From > start && !slices.Contains(role.ISR, r.Replica) && !slices.Contains(role.ELR, r.Replica)
+}
+
 // divergence tells a client whose log went another way where to truncate (PAR-2, KIP-595).
 func (p *Partition) divergence(r ReadRequest, role *Role) (*EpochEnd, error) {
 	end, err := p.epochEnd(role, r.FetchedEpoch)
@@ -207,7 +217,8 @@ func (p *Partition) divergence(r ReadRequest, role *Role) (*EpochEnd, error) {
 		return nil, kafka.Errorf(kafka.OffsetOutOfRange, "%s knows nothing of leader epoch %d", p.id, r.FetchedEpoch)
 	}
 	if end.Epoch < r.FetchedEpoch || end.End < r.From {
-		return &end, nil
+		diverging := end // escapes here alone: every fetch of a follower comes this way
+		return &diverging, nil
 	}
 	return nil, nil
 }
@@ -232,9 +243,10 @@ func (p *Partition) epochEnd(role *Role, asked kafka.LeaderEpoch) (EpochEnd, err
 	return p.epochs.Load().assign(role.Epoch, end).end(asked, end), nil
 }
 
-// Producers lists the producers that are known.
+// Producers lists the producers that are known. A follower tells too what its own log says: who looks for hanging transactions may ask for one broker's
+// replicas (KIP-664).
 func (p *Partition) Producers() ([]ProducerState, error) {
-	if _, err := p.leader(kafka.NoEpoch); err != nil {
+	if _, err := p.served(kafka.NoEpoch); err != nil {
 		return nil, err
 	}
 	if _, err := p.load(); err != nil {

@@ -52,6 +52,9 @@ func (p *Partition) MayLeadSoon(now time.Time) bool {
 	return !r.IsLeader && r.Gone == nil && slices.Contains(r.ISR, r.Node) && now.UnixNano()-p.deposed.Load() > int64(deposedFor)
 }
 
+// LacksLease reports whether this replica leads as far as it knows and may not, because the controller has not been heard of for too long.
+func (p *Partition) LacksLease() bool { return p.role.Load().IsLeader && !p.leased() }
+
 // SetRole changes the role. Who waits for an append of the old role is told that this replica does not lead, unless it still leads
 // in the same epoch. Calls do not overlap.
 //
@@ -71,6 +74,10 @@ func (p *Partition) SetRole(r Role) {
 	p.markEpochLocked()
 	if r.Gone == nil {
 		p.bookkeepLocked(was, &r)
+	} else {
+		p.waiting.Lock()
+		p.waiting.trims.wake()
+		p.waiting.Unlock()
 	}
 	p.mu.Unlock()
 	switch {
@@ -104,12 +111,14 @@ func (p *Partition) bookkeepLocked(was, r *Role) {
 	w := &p.waiting
 	w.Lock()
 	defer w.Unlock()
+	w.trims.wake()
 	w.replicated = len(r.Replicas) > 1
 	if !w.replicated || !r.IsLeader {
 		w.isr = nil
 		return
 	}
 	if w.isr == nil || r.Epoch != was.Epoch {
+		w.trims.starts = nil
 		w.isr = isr.New(r.Node, p.HighWatermark())
 		if p.opened {
 			w.isr.Begin(p.end, p.HighWatermark())
@@ -141,6 +150,19 @@ func (p *Partition) leader(epoch kafka.LeaderEpoch) (*Role, error) {
 		return nil, errNotLeader
 	}
 	return r, err
+}
+
+// Leads is nil if this replica leads in an epoch and its broker has a lease: as long as that is so nobody else was elected because this broker was missed.
+//
+// Errors: NotLeaderOrFollower, FencedLeaderEpoch, UnknownLeaderEpoch.
+func (p *Partition) Leads(epoch kafka.LeaderEpoch) error {
+	if _, err := p.leader(epoch); err != nil {
+		return err
+	}
+	if !p.leased() {
+		return errNotLeader
+	}
+	return nil
 }
 
 // leased reports whether this broker may still speak for the partitions it leads.

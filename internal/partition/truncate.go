@@ -71,7 +71,7 @@ func (p *Partition) bounds(l *openLog) storage.Bounds {
 // epochs and delays is that of the log which is left (PAR-7). It returns where to go on, and waits for the disk.
 //
 // What is committed is in the log of every leader, unless one was elected uncleanly; then a follower, too, gives it up, and an error in the log tells
-// of it. The log start stays: a cut below it leaves nothing.
+// of it. So does its log start, if the cut is below it: what such a leader has written there since was never deleted.
 //
 // Errors: as of AppendAsFollower. After KafkaStorageError the cut may have been made all the same.
 func (p *Partition) TruncateTo(epoch kafka.LeaderEpoch, d EpochEnd) (FollowPoint, error) {
@@ -84,6 +84,9 @@ func (p *Partition) TruncateTo(epoch kafka.LeaderEpoch, d EpochEnd) (FollowPoint
 		if own := p.epochs.Load().end(d.Epoch, end); own != unknownEnd {
 			cutTo = min(cutTo, own.End)
 		}
+		if cutTo < p.LogStart() {
+			return 0, cutTo
+		}
 		return cutTo, kafka.NoOffset
 	})
 	if err == nil {
@@ -93,16 +96,14 @@ func (p *Partition) TruncateTo(epoch kafka.LeaderEpoch, d EpochEnd) (FollowPoint
 }
 
 // StartAt drops all of a follower's log and has it go on at offset, where the log of the leader of an epoch starts: what lies between is gone there
-// too. It goes on at the log start if that is beyond offset, for the log start never falls. It waits for the disk.
+// too. The log start falls where that is below it, as it is if an unclean election took what was deleted here. It waits for the disk.
 //
 // Errors: as of TruncateTo.
 func (p *Partition) StartAt(epoch kafka.LeaderEpoch, offset kafka.Offset) error {
 	if offset < 0 {
 		return kafka.Errorf(kafka.OffsetOutOfRange, "%s cannot start at offset %d", p.id, offset)
 	}
-	return p.cut(epoch, func(kafka.Offset) (cutTo, goOn kafka.Offset) {
-		return 0, max(offset, p.LogStart())
-	})
+	return p.cut(epoch, func(kafka.Offset) (cutTo, goOn kafka.Offset) { return 0, offset })
 }
 
 // cut cuts the log of a follower. where is asked under mu where that is and, unless it says NoOffset, where the empty log goes on.
@@ -135,7 +136,7 @@ func (p *Partition) cut(epoch kafka.LeaderEpoch, where func(end kafka.Offset) (c
 		return err
 	}
 	p.delivery = delivery{}
-	return p.loadLocked(l)
+	return p.loadLocked(p.log.Load())
 }
 
 // cutLocked cuts the log if there is something to be cut. Until it is loaded again nothing is appended. All locks but mu are held; mu is, too, while the
@@ -160,8 +161,14 @@ func (p *Partition) cutLocked(l *openLog, epoch kafka.LeaderEpoch, where func(en
 	if err := p.forgetSavedLocked(l, to, all); err != nil {
 		return false, err
 	}
+	isEmpty := l.Bounds().Start == l.Bounds().End
 	if err := l.TruncateTo(to); err != nil {
 		return false, p.readFailed(err)
+	}
+	if all && to > 0 && (isEmpty || goOn < to) {
+		if l, err = p.renewLocked(l); err != nil {
+			return false, err
+		}
 	}
 	b := l.Bounds()
 	if all {
@@ -176,6 +183,32 @@ func (p *Partition) cutLocked(l *openLog, epoch kafka.LeaderEpoch, where func(en
 	p.rollAt = time.Time{}
 	p.fallLocked(b.Durable, all)
 	return true, nil
+}
+
+// renewLocked replaces the empty log of a follower by one that was never used. An engine's log start never falls (STO-5), so that the old one could not take
+// a batch that begins below its start, neither one that reaches above it nor one of a leader whose log starts earlier. A crash before its start is
+// written leaves a log from offset 0, which is what every new replica begins with: this one has nothing that is committed, so it counts for nobody.
+// opening and mu are held.
+func (p *Partition) renewLocked(l *openLog) (*openLog, error) {
+	if err := p.host.Engine.Remove(p.id); err != nil {
+		return nil, p.readFailed(err)
+	}
+	next := &openLog{}
+	log, err := p.host.Engine.Open(p.id, p.logConfig(next, p.settings.Load()))
+	if err == nil {
+		next.Log = log
+		err = log.Sync(context.Background(), 0)
+	}
+	if err != nil {
+		err = offline(p.id, fmt.Errorf("begin the log anew: %w", err))
+		l.failed.Store(&err)
+		if p.host.OnFailed != nil {
+			p.host.OnFailed(p)
+		}
+		return nil, err
+	}
+	p.log.Store(next)
+	return next, nil
 }
 
 // forgetSavedLocked deletes what the sidecar says of a log that is about to be cut, durably and before the cut: after a crash it must not be taken for

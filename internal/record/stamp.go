@@ -21,3 +21,10 @@ func StampAppendTime(b []byte, now kafka.Timestamp) {
 	size := LengthOffset + int(binary.BigEndian.Uint32(b[8:]))
 	sealCRC(b[:size])
 }
+
+// UnstampAppendTime undoes StampAppendTime, where the batch was not appended after all and may be tried again: was is its header of before.
+func UnstampAppendTime(b []byte, was *Header) {
+	binary.BigEndian.PutUint16(b[attributesAt:], uint16(was.Attributes))
+	binary.BigEndian.PutUint64(b[maxTimeAt:], uint64(was.MaxTimestamp))
+	binary.BigEndian.PutUint32(b[crcAt:], was.CRC)
+}

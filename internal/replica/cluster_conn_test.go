@@ -270,7 +270,7 @@ func (n *node) read(m *Manager, q *kmsg.FetchRequest, s *serverSession) (reads [
 			r.read, err = r.p.Read(partition.ReadRequest{
 				From: r.from, MaxBytes: min(int(ask.PartitionMaxBytes), left), AtLeastOne: left == int(q.MaxBytes),
 				CurrentEpoch: kafka.LeaderEpoch(ask.CurrentLeaderEpoch), FetchedEpoch: kafka.LeaderEpoch(ask.LastFetchedEpoch),
-				Replica: kafka.BrokerID(q.ReplicaState.ID), ReplicaEpoch: q.ReplicaState.Epoch,
+				Replica: kafka.BrokerID(q.ReplicaState.ID), ReplicaEpoch: q.ReplicaState.Epoch, LogStart: kafka.Offset(ask.LogStartOffset),
 			})
 		}
 		p := kmsg.NewFetchResponseTopicPartition()

@@ -298,7 +298,8 @@ func TestFollowerGoesOnWhereTheLeaderBegins(t *testing.T) {
 		if _, err := one.find(1, 0).TrimTo(context.Background(), 6); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := one.find(1, 1).TrimTo(context.Background(), 1); err != nil {
+		// That one counts as in sync of this partition, of which it lacks nothing, so its leader would wait for it.
+		if _, err := one.find(1, 1).Trim(context.Background(), 1); err != nil {
 			t.Fatal(err)
 		}
 		c.nodes[2].start()

@@ -11,9 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition"
 	"github.com/rafka-io/rafka/internal/partition/partitiontest"
@@ -21,7 +20,7 @@ import (
 	"github.com/rafka-io/rafka/internal/storage"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // world is a manager over logs in memory, with the metadata that it is told.
 type world struct {

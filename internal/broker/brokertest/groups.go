@@ -114,6 +114,9 @@ func (l *groupLogs) Append(partition int32, _ kafka.LeaderEpoch, batch []byte, _
 	return end, nil
 }
 
+// Leads implements coordinator.Log.
+func (l *groupLogs) Leads(int32, kafka.LeaderEpoch) error { return nil }
+
 // OnHighWatermark implements coordinator.Log.
 func (l *groupLogs) OnHighWatermark(partition int32, fn func(kafka.Offset)) (stop func(), err error) {
 	l.mu.Lock()

@@ -10,7 +10,7 @@ import (
 
 // DescribeProducers: v0
 //
-// Behaviour: the producers whose state a partition keeps (KIP-664). A partition named twice is told once.
+// Behaviour: the producers whose state a partition keeps (KIP-664), of followers too. A partition named twice is told once.
 // Left out: nothing.
 func describeProducers(_ context.Context, r *request, q *kmsg.DescribeProducersRequest, a *kmsg.DescribeProducersResponse) {
 	told := make(map[kafka.TopicPartition]bool, r.content.Elements)
