@@ -66,11 +66,20 @@ func (l internalLog) Load(i int32, epoch kafka.LeaderEpoch, fn func([]byte) erro
 	return p.ReadAll(l.ctx, epoch, func(b record.Batches) error { return fn(b) })
 }
 
-// trim drops what a coordinator needs no more. It is tried again with the next trim, so an error is only told.
+// Leads implements coordinator.Log.
+func (l internalLog) Leads(i int32, epoch kafka.LeaderEpoch) error {
+	p, err := l.partition(i)
+	if err != nil {
+		return err
+	}
+	return p.Leads(epoch)
+}
+
+// trim drops what a coordinator needs no more. It is tried again with the next trim, so an error is only told, and nobody waits for followers.
 func (l internalLog) trim(i int32, below kafka.Offset) {
 	p, err := l.partition(i)
 	if err == nil {
-		_, err = p.TrimTo(l.ctx, below)
+		_, err = p.Trim(l.ctx, below)
 	}
 	if err != nil && l.ctx.Err() == nil {
 		l.logger.Warn("an internal topic could not be trimmed", "topic", l.topic, "partition", i, "below", below, "err", err)

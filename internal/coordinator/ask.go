@@ -28,7 +28,11 @@ func AskPartition[S Shard, A any](ctx context.Context, r *Runtime[S], partition 
 
 func ask[S Shard, A any](ctx context.Context, h *host[S], fn func(s S, op *Op) A) (answer A, err error) {
 	t, err := h.run(true, func(s S, op *Op) { answer = fn(s, op) })
-	if err == nil {
+	switch {
+	case err != nil:
+	case t.committed == nil: // it may have written nothing, and so not know that another coordinator has by now
+		err = h.leads()
+	default:
 		err = t.wait(ctx)
 	}
 	if err != nil {
@@ -75,7 +79,8 @@ func AskLater[S Shard, A any](ctx context.Context, r *Runtime[S], key string, fn
 	}
 }
 
-// Read lets fn look at the shard of a key. It waits for nothing and sees what is committed; fn must neither change nor keep anything.
+// Read lets fn look at the shard of a key. It waits for nothing and sees what is committed; fn must neither change nor keep anything. A node without a
+// lease does not know whether another one has committed more since (COR-8): NotCoordinator.
 func Read[S Shard, A any](r *Runtime[S], key string, fn func(s S, v View) A) (answer A, err error) {
 	h, err := r.of(key)
 	if err != nil {
@@ -106,6 +111,14 @@ func (h *host[S]) read(fn func(s S, v View)) error {
 	}
 	h.reg.Snapshot(h.seq)
 	fn(h.shard, View{Now: h.rt.opts.Now(), Image: h.rt.opts.Image(), Committed: h.commits.committed(h.seq), Partition: h.partition})
+	return h.leads() // after the look: what was seen was true when this is
+}
+
+// leads is nil while no other node can coordinate what this one does.
+func (h *host[S]) leads() error {
+	if err := h.rt.opts.Log.Leads(h.partition, h.epoch); err != nil {
+		return refused(err)
+	}
 	return nil
 }
 

@@ -11,14 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/seed"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func (w *world) add(name string, n int) (int, error) {
 	return Ask(context.Background(), w.rt, name, func(c *counters, op *Op) int { return c.add(op, name, n) })

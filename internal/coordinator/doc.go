@@ -15,6 +15,8 @@
 //	COR-5  A shard of an older leader epoch cannot append: the epoch goes along and is checked under the lock that appends.
 //	COR-6  Timers enqueue operations; they never change a shard by themselves.
 //	COR-7  A log that does not end where the shard left it is loaded again, never continued.
+//	COR-8  What needs no commit, a read above all, is answered only while this node's lease lasts: nobody who was fenced, cut off or frozen tells what
+//	       another coordinator has changed since. (Who is alive and is to lead no more may tell it until its image says so.)
 //
 // A new leader's log may end behind the high watermark. What is there was committed by the last leader or was not, and turns out to be so when the
 // followers have fetched; until then the shard is Loading. So neither an answer nor a read ever tells of something that is taken back later, or

@@ -202,3 +202,35 @@ func TestShardsHearOfTopicsOnly(t *testing.T) {
 		}
 	})
 }
+
+// COR-8: who has lost its lease, and does not know who leads, answers no reads and nothing else that needs no commit; when it has it again, it does.
+func TestReadsEndWithTheLease(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		if _, err := w.add("a", 1); err != nil {
+			t.Fatal(err)
+		}
+		nothing := func() error {
+			_, err := Ask(t.Context(), w.rt, "a", func(*counters, *Op) int { return 0 })
+			return err
+		}
+		depose := func(why error) {
+			w.log.mu.Lock()
+			w.log.deposed = why
+			w.log.mu.Unlock()
+		}
+		depose(kafka.NotLeaderOrFollower)
+		if n, err := w.read("a"); kafka.CodeOf(err) != kafka.NotCoordinator {
+			t.Errorf("a read is answered by %d, %v", n, err)
+		}
+		if err := nothing(); kafka.CodeOf(err) != kafka.NotCoordinator {
+			t.Error(err)
+		}
+		if err := Each(w.rt, func(*counters, View) {}); kafka.CodeOf(err) != kafka.NotCoordinator {
+			t.Error(err)
+		}
+		depose(nil)
+		if n, err := w.read("a"); n != 1 || err != nil || nothing() != nil {
+			t.Error(n, err)
+		}
+	})
+}

@@ -71,4 +71,7 @@ type Log interface {
 	// Load reads everything up to the log end, be it committed yet or not, batch by batch in order; end is the log end. It fails unless this node
 	// leads in that epoch.
 	Load(partition int32, epoch kafka.LeaderEpoch, fn func(batch []byte) error) (end kafka.Offset, err error)
+	// Leads is nil if this node leads in that epoch and may still say so: nobody else can have been made the leader for want of a sign of life of this
+	// node. It is called under locks and must be quick.
+	Leads(partition int32, epoch kafka.LeaderEpoch) error
 }

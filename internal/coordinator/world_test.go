@@ -89,6 +89,7 @@ type memLog struct {
 	held       bool
 	fail       error         // the next append fails with it
 	broken     error         // every load fails with it
+	deposed    error         // why it may not say that it leads
 	gate       chan struct{} // not nil: a load waits until it is closed
 	loads      int
 }
@@ -195,6 +196,12 @@ func (l *memLog) hold(yes bool) {
 			l.commit(i)
 		}
 	}
+}
+
+func (l *memLog) Leads(int32, kafka.LeaderEpoch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.deposed
 }
 
 func (l *memLog) OnHighWatermark(i int32, fn func(kafka.Offset)) (func(), error) {

@@ -156,3 +156,20 @@ func TestCompactedRecordIsDiscarded(t *testing.T) {
 		wantTexts(t, m.fetch(0), "b")
 	})
 }
+
+// SHR-6: a leader without a lease gives no records, for another one may have had them accepted.
+func TestNothingIsGivenWithoutALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.topic("jobs", 1, 1)
+		w.produce("jobs", 0, values("a")...)
+		m := w.member("one", p(1, 0))
+		wantTexts(t, m.fetch(0), "a")
+		w.produce("jobs", 0, values("b")...)
+		w.deposed.Store(true)
+		resp := m.send(m.ask(0))
+		wantCode(t, kafka.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode), kafka.NotLeaderOrFollower)
+		w.deposed.Store(false)
+		wantTexts(t, m.fetch(0), "b")
+	})
+}

@@ -31,6 +31,10 @@ func (l stateLog) Append(i int32, epoch kafka.LeaderEpoch, batch []byte, now tim
 	return l.w.partition(stateTopic, i).AppendInternal(batch, epoch, now)
 }
 
+func (l stateLog) Leads(i int32, epoch kafka.LeaderEpoch) error {
+	return l.w.partition(stateTopic, i).Leads(epoch)
+}
+
 func (l stateLog) OnHighWatermark(i int32, fn func(kafka.Offset)) (func(), error) {
 	return l.w.partition(stateTopic, i).OnHighWatermark(fn), nil
 }

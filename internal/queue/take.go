@@ -80,6 +80,9 @@ func (sp *sharePartition) begin(s *slot) (look share.Look, isolation partition.I
 	}
 	sp.mu.Unlock()
 	s.seen, err = sp.log.Read(partition.ReadRequest{From: sp.log.LogStart(), CurrentEpoch: sp.epoch, FetchedEpoch: kafka.NoEpoch, Replica: kafka.NoBroker, Isolation: isolation})
+	if err == nil {
+		err = sp.log.Leads(sp.epoch) // without a lease somebody else may lead, and have had them accepted (SHR-6)
+	}
 	if err != nil && !errors.Is(err, kafka.OffsetOutOfRange) { // out of range: trimmed at this moment
 		s.saw = false
 		return look, isolation, leaderError(err)

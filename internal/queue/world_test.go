@@ -6,15 +6,16 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/goleak"
 
 	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/coordinator/share"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/partition"
 	"github.com/rafka-io/rafka/internal/partition/partitiontest"
@@ -22,7 +23,7 @@ import (
 	"github.com/rafka-io/rafka/internal/replica"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // world is a manager on node 1 over logs and states in memory.
 type world struct {
@@ -37,6 +38,7 @@ type world struct {
 	groups   *groups
 	creates  func(name string) error
 	peers    Peers // nil: there is one node
+	deposed  atomic.Bool
 	*Manager
 }
 
@@ -45,7 +47,7 @@ func newWorld(t testing.TB) *world {
 	w.share = (&config.Layers{}).Group().Share
 	w.share.OffsetReset = "earliest"
 	m, err := replica.New(replica.Options{
-		NodeID: 1, Engine: w.engine, Logger: slog.New(slog.DiscardHandler),
+		NodeID: 1, Engine: w.engine, Logger: slog.New(slog.DiscardHandler), Lease: func() bool { return !w.deposed.Load() },
 		Settings: func(*metadata.Image, string) *partition.Settings {
 			return &partition.Settings{MinISR: 1, Delete: true, RetentionTime: -1, RetentionBytes: -1, ProducerExpiry: time.Hour}
 		},
