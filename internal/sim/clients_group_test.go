@@ -70,14 +70,14 @@ func (c *crew) audit() {
 	})
 }
 
-// position asks where a partition is (SIM-8): at no less than anybody was told before that it is. What is read at a coordinator
-// that was deposed and does not know it yet may be old, as with Kafka, and is not looked at.
+// position asks where a partition is (SIM-8): at no less than anybody was told before that it is. Only what is read at a coordinator that is alive, was
+// replaced by an operator or by a balance of leaders, and has not heard of it yet, may be old, and is not looked at.
 func (c *crew) position(m *machine, to *node, partition int32, done func(int64, error)) {
 	least := c.acked[partition]
 	current := false
 	call(m.endpoint, to, request{what: "position", patience: time.Second, once: true}, func(reply func(int64, error)) {
 		_, s, _ := c.w.store.image().Partition(c.members[0].at())
-		current = s.Leader == to.id
+		current = s.Leader == to.id || c.w.store.image().Brokers[to.id].Fenced
 		reply(to.fetchOffset(c.name, partition))
 	}, func(at int64, err error) {
 		if at = max(at, 0); err == nil && at < least && current {

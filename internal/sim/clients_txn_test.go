@@ -343,7 +343,10 @@ func (n *node) fetchOffset(name string, partition int32) (int64, error) {
 }
 
 // visible are the values of a partition that who reads committed records gets, in order.
-func (p *part) visible() (values []string) {
+func (p *part) visible() []string { return p.visibleTo(func(kafka.Offset) bool { return false }) }
+
+// visibleTo is visible for who skipped some offsets.
+func (p *part) visibleTo(skipped func(kafka.Offset) bool) (values []string) {
 	// From the end to the beginning: the next marker of its producer decides about a batch.
 	decided := map[kafka.ProducerID]bool{}
 	keep := make([]bool, len(p.committed))
@@ -365,7 +368,9 @@ func (p *part) visible() (values []string) {
 	for i := range p.committed {
 		if keep[i] {
 			for r := range record.Records(p.committed[i].raw, 1<<20) {
-				values = append(values, string(r.Value))
+				if !skipped(r.Offset) {
+					values = append(values, string(r.Value))
+				}
 			}
 		}
 	}

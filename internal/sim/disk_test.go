@@ -35,8 +35,9 @@ type diskLog struct {
 	start   kafka.Offset
 	end     kafka.Offset
 	durable kafka.Offset
-	cuts    int      // how often the tail was cut
-	undone  []stored // durable batches that the last cut took and a crash may bring back
+	deleted kafka.Offset // the log start that was told, which a crash must not undo
+	cuts    int          // how often the tail was cut
+	undone  []stored     // durable batches that the last cut took and a crash may bring back
 	blobs   map[string][]byte
 	amnesia bool // a mutant: who reads sees no producers
 	removed bool
@@ -134,6 +135,9 @@ func (d *disk) crash(losing bool) {
 	d.syncing, d.wanted = false, false
 	for _, l := range d.logs {
 		l.cfg, l.waiting, l.amnesia = storage.Config{}, nil, false
+		if d.n.w.mutant == "a deletion is not durable" && len(l.batches) > 0 {
+			l.start = min(l.start, l.batches[0].h.BaseOffset)
+		}
 		if !losing {
 			l.durable, l.undone = l.end, nil
 			continue
@@ -194,8 +198,11 @@ func (l *diskLog) Append(b record.Batches) (storage.Span, error) {
 	if l.removed {
 		return storage.Span{}, storage.ErrClosed
 	}
-	span := storage.Span{First: l.end, Bytes: len(b)}
+	span := storage.Span{First: kafka.NoOffset, Bytes: len(b)}
 	for h, raw := range b.All() {
+		if span.First == kafka.NoOffset {
+			span.First = h.BaseOffset
+		}
 		if h.BaseOffset < l.end {
 			l.d.n.w.fail("%s: %s is appended to at offset %d, it ends at %d", l.d.n, l.id, h.BaseOffset, l.end)
 		}
@@ -281,9 +288,29 @@ func (l *diskLog) TruncateTo(end kafka.Offset) error {
 	return nil
 }
 
+// TrimTo drops what lies below a start, which may lie within a batch, as the engines do with segments of one batch each: the start is durable at once, and
+// so is what was below it.
 func (l *diskLog) TrimTo(start kafka.Offset) error {
-	l.start = max(l.start, start)
+	if start > l.end {
+		return kafka.Errorf(kafka.OffsetOutOfRange, "cannot trim %s to %d: it ends at %d", l.id, start, l.end)
+	}
+	if start <= l.start {
+		return nil
+	}
+	l.settle(start)
+	l.start = start
+	l.batches, l.undone = l.above(l.batches), l.above(l.undone)
+	l.d.n.w.truth.trimmed(l)
 	return nil
+}
+
+// above is what of a log lies above its start; nil: nothing.
+func (l *diskLog) above(list []stored) []stored {
+	i := slices.IndexFunc(list, func(b stored) bool { return b.h.NextOffset() > l.start })
+	if i < 0 {
+		return nil
+	}
+	return slices.Clone(list[i:])
 }
 
 func (l *diskLog) OffsetForTime(ts kafka.Timestamp) (storage.OffsetTime, error) {

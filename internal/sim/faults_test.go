@@ -62,6 +62,8 @@ func (w *world) fault() {
 		w.store.elect()
 	case stopNode:
 		w.stop(n)
+	case deleteRecords:
+		w.deleteRecords(kafka.TopicPartition{Topic: "orders", Partition: int32(w.dice.IntN(2))}, 0)
 	default:
 		w.operate(kind)
 	}

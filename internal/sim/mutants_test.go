@@ -34,8 +34,16 @@ var mutants = []mutant{
 	{name: "who is about to join does not count"},
 	{name: "a late marker ends the next transaction", theme: failovers, seldom: true},
 	{name: "a replica that is taken away ends no epoch", theme: operators, seldom: true},
+	{name: "a follower deletes what it has read"},
+	{name: "a deletion is answered before the followers make it", theme: operators},
+	{name: "a deletion is not durable", theme: failovers},
+	{name: "a share group skips what was not acknowledged"},
+	{name: "a failed write makes a share partition begin anew"},
+	{name: "an acknowledgement is answered before it is written", theme: failovers},
+	{name: "a share partition is given without a lease", theme: network, seldom: true},
 	{name: "a coordinator answers before the commit"},
 	{name: "a coordinator serves what is not committed", theme: failovers, seldom: true},
+	{name: "a coordinator reads without a lease", theme: network, seldom: true},
 }
 
 // mutant is one of them.

@@ -39,6 +39,7 @@ type node struct {
 	ctl         *ctl
 	noted       bool // proposals of ISRs are to be looked at
 	coords      coordinators
+	shares      []*sharePart
 }
 
 // clock is what the node takes the time to be.
@@ -62,7 +63,7 @@ func (n *node) start() {
 	n.life++
 	n.applied, n.img = 0, metadata.Empty()
 	n.following, n.registering, n.noted, n.stopping, n.left, n.ready = false, false, false, false, false, false
-	n.replicas = nil
+	n.replicas, n.shares = nil, nil
 	n.incarnation, n.epoch, n.leaseEnd, n.beatFailed = w.newID(), -1, time.Time{}, 0
 	n.host = partition.Host{
 		Engine: n.disk, Logger: slog.New(slog.DiscardHandler), Now: n.clock,

@@ -51,16 +51,17 @@ const (
 	reassign
 	preferLeaders
 	drain
+	deleteRecords
 	mishaps
 )
 
 // weights are how often each comes, by theme.
 var weights = [themes][mishaps]int{
-	mixed:     {crash: 18, crashAll: 2, freeze: 10, cutOff: 12, cutLink: 10, loseMessages: 5, delayMessages: 5, slowDisk: 5, loseDisk: 5, electController: 4, stopNode: 4, reassign: 8, preferLeaders: 7, drain: 5},
-	operators: {crash: 4, freeze: 25, slowDisk: 5, delayMessages: 8, stopNode: 4, reassign: 45, preferLeaders: 5, drain: 4},
-	disks:     {freeze: 10, delayMessages: 15, slowDisk: 10, loseDisk: 55, reassign: 10},
+	mixed:     {crash: 18, crashAll: 2, freeze: 10, cutOff: 12, cutLink: 10, loseMessages: 5, delayMessages: 5, slowDisk: 5, loseDisk: 5, electController: 4, stopNode: 4, reassign: 8, preferLeaders: 7, drain: 5, deleteRecords: 12},
+	operators: {crash: 4, freeze: 25, slowDisk: 5, delayMessages: 8, stopNode: 4, reassign: 45, preferLeaders: 5, drain: 4, deleteRecords: 20},
+	disks:     {freeze: 10, delayMessages: 15, slowDisk: 10, loseDisk: 55, reassign: 10, deleteRecords: 8},
 	network:   {freeze: 25, cutOff: 15, cutLink: 20, loseMessages: 10, delayMessages: 15, slowDisk: 10, electController: 5},
-	failovers: {crash: 30, freeze: 20, cutOff: 10, slowDisk: 15, stopNode: 10, electController: 5, preferLeaders: 10},
+	failovers: {crash: 30, freeze: 20, cutOff: 10, slowDisk: 15, stopNode: 10, electController: 5, preferLeaders: 10, deleteRecords: 15},
 }
 
 // newPlan is what the dice say.
@@ -144,6 +145,7 @@ func (w *world) bootstrap() {
 	}
 	topic(offsetsTopic, internalPartitions, true)
 	topic(txnTopic, internalPartitions, true)
+	topic(shareTopic, 1, true)
 	img, _, err := metadata.Fold(w.store.image(), records)
 	if err != nil {
 		w.fail("%v", err)
@@ -167,6 +169,10 @@ func (w *world) employ() {
 		w.newReader("reader of committed", orders[1], partition.ReadCommitted, false),
 		w.newReader("reader anywhere", orders[1], partition.ReadCommitted, true),
 		w.newCrew("crew", 3, len(orders)))
+	for _, name := range []string{"sharer a", "sharer b"} {
+		w.clients = append(w.clients, w.newSharer(name, orders[1]))
+	}
+	w.operator = w.newMachine("operator")
 	if w.plan.unclean {
 		w.clients = append(w.clients, w.newProducer("gambler", kafka.TopicPartition{Topic: "unclean"}, false))
 	}

@@ -53,6 +53,12 @@ func (w *world) heal() {
 		}
 	}
 	w.after(3*time.Second, w.undrain)
+	// What was not answered is asked for again, so that it is clear what is left.
+	for _, p := range w.truth.parts {
+		if p.asked > 0 {
+			w.deleteRecords(p.tp, p.asked)
+		}
+	}
 }
 
 // undrain has no broker be drained any more.

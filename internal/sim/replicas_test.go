@@ -65,10 +65,13 @@ func (r *replica) fetch(gen int) {
 	leader := n.w.nodes[r.p.Role().Leader-1]
 	q := partition.ReadRequest{
 		From: point.Offset, MaxBytes: 100 + n.w.dice.IntN(2000), AtLeastOne: true, CurrentEpoch: point.Epoch, FetchedEpoch: point.LastEpoch,
-		Replica: n.id, ReplicaEpoch: n.epoch,
+		Replica: n.id, ReplicaEpoch: n.epoch, LogStart: point.LogStart,
 	}
 	if m := n.w.mutant; m == "a follower truncates to its high watermark" || m == "a follower does not compare epochs" {
-		q.FetchedEpoch = kafka.NoEpoch
+		q.FetchedEpoch = point.Epoch
+	}
+	if n.w.mutant == "a deletion is answered before the followers make it" {
+		q.LogStart = point.Offset
 	}
 	if n.w.mutant == "broker epochs are not looked at" {
 		q.ReplicaEpoch = -1
@@ -143,13 +146,16 @@ func (r *replica) took(gen int, q partition.ReadRequest, a fetched) {
 				return
 			}
 		}
+		if n.w.mutant == "a follower deletes what it has read" {
+			a.start = a.hw
+		}
 		if failed(r.p.LeaderSaid(q.CurrentEpoch, a.hw, a.start)) {
 			return
 		}
 		if len(a.records) > 0 {
 			r.rest(gen, 10*time.Microsecond, 100*time.Microsecond)
 		} else {
-			r.rest(gen, 4*time.Millisecond, 25*time.Millisecond)
+			r.rest(gen, 5*time.Millisecond, 30*time.Millisecond)
 		}
 	}
 }

@@ -13,7 +13,15 @@ func ask[S coordinator.Shard, A any](h *shard[S], reply func(A, error), fn func(
 		reply(none, errGone)
 		return
 	}
-	if err := h.run(func(s S, op *coordinator.Op) { a = fn(s, op) }, func(err error) { reply(a, err) }); err != nil {
+	now := true
+	err := h.run(func(s S, op *coordinator.Op) { a = fn(s, op) }, func(err error) {
+		if now && err == nil {
+			err = h.leads()
+		}
+		reply(a, err)
+	})
+	now = false
+	if err != nil {
 		reply(none, err)
 	}
 }
@@ -50,6 +58,14 @@ func askLater[S coordinator.Shard, A any](h *shard[S], reply func(A, error), fn 
 	})
 }
 
+// leads is nil while nobody else can coordinate what this node does (COR-8).
+func (h *shard[S]) leads() error {
+	if r := h.replica(); r == nil || r.p.Leads(h.epoch) != nil && h.n.w.mutant != "a coordinator reads without a lease" {
+		return errGone
+	}
+	return nil
+}
+
 // look reads what is committed.
 func look[S coordinator.Shard, A any](h *shard[S], fn func(s S, v coordinator.View) A) (a A, err error) {
 	if h == nil {
@@ -59,7 +75,8 @@ func look[S coordinator.Shard, A any](h *shard[S], fn func(s S, v coordinator.Vi
 		return a, err
 	}
 	h.reg.Snapshot(h.seq)
-	return fn(h.shard, coordinator.View{Now: h.n.clock(), Image: h.n.img, Committed: h.committed(), Partition: h.partition}), nil
+	a = fn(h.shard, coordinator.View{Now: h.n.clock(), Image: h.n.img, Committed: h.committed(), Partition: h.partition})
+	return a, h.leads()
 }
 
 func shardOf[S coordinator.Shard](list []*shard[S], key string, partitions int32) *shard[S] {

@@ -7,6 +7,7 @@ import (
 	"github.com/rafka-io/rafka/internal/config"
 	"github.com/rafka-io/rafka/internal/coordinator"
 	"github.com/rafka-io/rafka/internal/coordinator/group"
+	"github.com/rafka-io/rafka/internal/coordinator/share"
 	"github.com/rafka-io/rafka/internal/coordinator/txn"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/timeline"
@@ -22,6 +23,7 @@ type coordinators struct {
 	n      *node
 	groups []*shard[*group.Shard]
 	txns   []*shard[*txn.Shard]
+	shares []*shard[*share.Shard]
 }
 
 func newCoordinators(n *node) coordinators { return coordinators{n: n} }
@@ -30,6 +32,9 @@ func newCoordinators(n *node) coordinators { return coordinators{n: n} }
 func (c *coordinators) published(d *metadata.Delta) {
 	c.groups = place(c.n, offsetsTopic, c.groups, d, func(reg *timeline.Registry) *group.Shard {
 		return group.New(group.Env{Config: groupConfig, OffsetCheckInterval: time.Hour}, reg)
+	}, nil)
+	c.shares = place(c.n, shareTopic, c.shares, d, func(reg *timeline.Registry) *share.Shard {
+		return share.NewShard(share.Env{UpdatesPerSnapshot: func(*metadata.Image) int { return 5 }, TrimInterval: time.Hour, ColdInterval: time.Hour}, reg)
 	}, nil)
 	c.txns = place(c.n, txnTopic, c.txns, d, func(reg *timeline.Registry) *txn.Shard {
 		return txn.NewShard(reg, txn.Options{MaxTimeout: time.Minute, Expiration: 24 * time.Hour, ExpirationRun: time.Hour})

@@ -24,6 +24,8 @@ type part struct {
 	acked     []ackedBatch
 	proposed  []kafka.BrokerID // whom a leader has just found to be in sync
 	lossy     bool             // a leader was elected uncleanly, as the settings allow
+	asked     kafka.Offset     // below it records were asked to be deleted
+	share     *shareTruth      // nil: no share group has read it
 }
 
 // written is where a batch was written: there is one leader in an epoch, so there is one such batch.
@@ -35,6 +37,7 @@ type written struct {
 type sequence struct {
 	epoch kafka.ProducerEpoch
 	next  kafka.Sequence
+	upto  kafka.Offset // behind the last batch
 }
 
 type ackedBatch struct {
@@ -73,6 +76,7 @@ func (t *truth) afterEvent() {
 		for _, r := range n.replicas {
 			if hw := r.p.HighWatermark(); hw != r.hw {
 				t.moved(r, hw)
+				t.stays(r)
 			}
 		}
 	}
@@ -85,19 +89,19 @@ func (t *truth) moved(r *replica, hw kafka.Offset) {
 	r.hw = hw
 	l := r.log()
 	if hw < was {
-		if !p.lossy {
+		if startsOver := l != nil && len(l.batches) == 0 && hw == r.p.LogStart(); !p.lossy && !startsOver {
 			t.w.fail("%s: the high watermark of %s falls from %d to %d", n, r.tp, was, hw)
 		}
 		return
 	}
-	if l == nil || hw > l.end {
+	if l == nil || hw > max(l.end, r.p.LogStart()) {
 		t.w.fail("%s: the high watermark of %s is %d and the log does not reach so far", n, r.tp, hw)
 	}
 	for _, b := range l.batches[l.at(was):] {
 		if b.h.BaseOffset >= hw {
 			break
 		}
-		if b.h.NextOffset() > hw {
+		if b.h.NextOffset() > hw && hw > l.start {
 			t.w.fail("%s: the high watermark of %s, %d, lies within a batch", n, r.tp, hw)
 		}
 		t.commit(r, p, b)
@@ -122,7 +126,43 @@ func (t *truth) commit(r *replica, p *part, b stored) {
 	t.inSequence(r, p, &b)
 }
 
-// inSequence: idempotent producers are neither doubled nor reordered (SIM-5).
+// trimmed looks at each log that loses its beginning (SIM-11): nobody deletes what nobody has asked to be deleted.
+func (t *truth) trimmed(l *diskLog) {
+	p := t.part(l.id.TopicPartition)
+	if l.start > p.asked && !p.lossy {
+		t.w.fail("%s deletes %s up to offset %d, and only what is below %d was asked to be deleted", l.d.n, p.tp, l.start, p.asked)
+	}
+	l.deleted = max(l.deleted, l.start)
+}
+
+// deleted looks at a deletion that is done (SIM-11): whoever is in sync has made it.
+func (t *truth) deleted(leader *replica, before kafka.Offset) {
+	p := t.part(leader.tp)
+	_, state, ok := t.w.store.image().Partition(leader.tp)
+	if !ok || p.lossy {
+		return
+	}
+	for _, id := range leader.p.Role().ISR {
+		n := t.w.nodes[id-1]
+		if n.empty || !slices.Contains(state.ISR, id) {
+			continue
+		}
+		for _, l := range n.disk.logs {
+			if l.id == leader.p.ID() && l.start < before && len(l.batches) > 0 {
+				t.w.fail("%s says that %s is deleted below offset %d, and %s, which is in sync, has it from %d on", leader.n, p.tp, before, n, l.start)
+			}
+		}
+	}
+}
+
+// stays looks at the log start of each replica (SIM-11): what a log has deleted it does not have again.
+func (t *truth) stays(r *replica) {
+	if l := r.log(); l != nil && r.p.InUse() && r.p.LogStart() < l.deleted && !t.part(r.tp).lossy {
+		t.w.fail("%s: %s starts at offset %d, and was deleted below %d before", r.n, r.tp, r.p.LogStart(), l.deleted)
+	}
+}
+
+// inSequence: idempotent producers are neither doubled nor reordered (SIM-5), but for batches that were deleted.
 func (t *truth) inSequence(r *replica, p *part, b *stored) {
 	if b.h.ProducerID < 0 || b.h.BaseSequence < 0 || p.lossy {
 		return
@@ -138,10 +178,12 @@ func (t *truth) inSequence(r *replica, p *part, b *stored) {
 		}
 		*s = sequence{epoch: b.h.ProducerEpoch}
 	}
-	if b.h.BaseSequence != s.next {
+	// Who has begun behind all that a producer wrote does not know it, as with Kafka, and takes any sequence: a batch that was deleted may be repeated.
+	isForgotten := s.upto <= p.asked
+	if b.h.BaseSequence != s.next && !isForgotten {
 		t.w.fail("%s: producer %d of %s has sequence %d at offset %d, and %d comes next: doubled, lost or reordered", r.n, b.h.ProducerID, p.tp, b.h.BaseSequence, b.h.BaseOffset, s.next)
 	}
-	s.next = b.h.BaseSequence.Add(b.h.LastOffsetDelta + 1)
+	s.next, s.upto = b.h.BaseSequence.Add(b.h.LastOffsetDelta+1), b.h.NextOffset()
 }
 
 // find is the committed batch at an offset.
@@ -183,6 +225,9 @@ func (t *truth) has(p *part, id kafka.BrokerID, upto kafka.Offset, why string) {
 	for _, c := range p.committed {
 		if c.h.BaseOffset >= upto {
 			break
+		}
+		if c.h.NextOffset() <= p.asked {
+			continue
 		}
 		for i < len(l.batches) && l.batches[i].h.BaseOffset < c.h.BaseOffset {
 			i++
@@ -274,6 +319,9 @@ func (t *truth) atRest() string {
 		if n.applied != w.store.head() {
 			return n.String() + " lags behind the metadata"
 		}
+		if !n.lease() {
+			return n.String() + " has no lease"
+		}
 	}
 	for _, topic := range img.Topics.Sorted() {
 		for i := range topic.Partitions {
@@ -287,6 +335,11 @@ func (t *truth) atRest() string {
 		for _, h := range n.coords.groups {
 			if h.phase != phaseActive {
 				return n.String() + " does not serve groups that it coordinates"
+			}
+		}
+		for _, h := range n.coords.shares {
+			if h.phase != phaseActive {
+				return n.String() + " does not serve share groups that it coordinates"
 			}
 		}
 		for _, h := range n.coords.txns {
@@ -316,11 +369,13 @@ func (t *truth) partAtRest(tp kafka.TopicPartition, s *metadata.Partition) strin
 	if leader == nil || leader.log() == nil {
 		return "" // never used
 	}
-	end := leader.log().end
+	end := max(leader.log().end, leader.p.LogStart())
 	for _, id := range s.Replicas {
 		r := t.w.nodes[id-1].replica(tp)
 		switch {
-		case r == nil || r.log() == nil || r.log().end != end:
+		case r != nil && r.log() != nil && r.p.LogStart() != max(leader.p.LogStart(), t.part(tp).asked):
+			return "has replicas that have not deleted what was asked for"
+		case r == nil || r.log() == nil || max(r.log().end, r.p.LogStart()) != end:
 			return "has replicas of different lengths"
 		case r.p.HighWatermark() != end:
 			return "is not all committed on all replicas"
@@ -357,11 +412,14 @@ func (t *truth) finally() {
 		}
 		i := 0
 		for _, b := range first.batches {
+			for i < len(p.committed) && p.committed[i].h.NextOffset() <= p.asked && p.committed[i].h.BaseOffset < b.h.BaseOffset {
+				i++
+			}
 			if i < len(p.committed) && p.committed[i].h.BaseOffset == b.h.BaseOffset && p.committed[i].h.CRC == b.h.CRC {
 				i++
 			}
 		}
-		if i != len(p.committed) {
+		if i != len(p.committed) && p.committed[i].h.NextOffset() > p.asked {
 			t.w.fail("at the end what was committed at offset %d of %s is gone", p.committed[i].h.BaseOffset, p.tp)
 		}
 		for _, a := range p.acked {

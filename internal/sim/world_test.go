@@ -23,15 +23,16 @@ type world struct {
 	calm   bool   // no more faults, no more operators: everything is to come to rest
 	ids    uint64
 
-	plan    plan
-	store   *store
-	nodes   []*node
-	cut     [][]bool      // messages from one endpoint to another are lost
-	extra   time.Duration // every message takes up to so much longer
-	loss    int           // of 1000 messages
-	clients []client
-	ends    []*endpoint // of nodes, then of clients
-	waits   []wait
+	plan     plan
+	store    *store
+	nodes    []*node
+	cut      [][]bool      // messages from one endpoint to another are lost
+	extra    time.Duration // every message takes up to so much longer
+	loss     int           // of 1000 messages
+	clients  []client
+	ends     []*endpoint // of nodes, then of clients
+	operator *machine    // who deletes records
+	waits    []wait
 
 	truth truth
 }
