@@ -10,7 +10,7 @@ type layer struct {
 
 // layers, lowest first. A package may be added to a row, or get a row of its own, in the commit that adds the package.
 var layers = []layer{
-	{"words", []string{"internal/kafka", "internal/invariant", "internal/seed", "hooks", "console", "api"}},
+	{"words", []string{"internal/kafka", "internal/invariant", "internal/seed", "internal/leaktest", "internal/porttest", "hooks", "console", "api"}},
 	{"bytes", []string{"internal/record", "internal/wire", "internal/vfs", "internal/object", "internal/timeline", "internal/event", "internal/config"}},
 	{"facts", []string{"internal/metadata"}},
 	{"store", []string{"internal/storage"}},
