@@ -24,9 +24,13 @@ cross: # everything we say we build for
 staticcheck:
 	$(GO) run $(STATICCHECK) ./...
 
+.PHONY: staticcheck-there
+staticcheck-there: # whether it can be had: it comes over the network the first time
+	@$(GO) run $(STATICCHECK) -version >/dev/null
+
 .PHONY: race
 race:
-	$(GO) test -race -short ./...
+	$(GO) test -race -short -timeout 30m ./...
 
 .PHONY: fuzz
 fuzz: # every fuzz target for FUZZTIME
