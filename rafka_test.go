@@ -11,12 +11,12 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"go.uber.org/goleak"
 
 	"github.com/rafka-io/rafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // local is a broker's options on a free port.
 func local(opts ...rafka.Option) []rafka.Option {

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"go.uber.org/goleak"
 
 	"github.com/rafka-io/rafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
+	"github.com/rafka-io/rafka/internal/porttest"
 	"github.com/rafka-io/rafka/rafkatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // roundTrip produces a record through Dial and reads it back.
 func roundTrip(t *testing.T, b *rafkatest.Broker) {
@@ -75,16 +76,16 @@ func TestInMemoryHasNoPort(t *testing.T) {
 
 // The end of the test that started it ends a broker, and brokers of one test do not see each other.
 func TestBrokersEndWithTheirTest(t *testing.T) {
-	var addr string
+	free := porttest.Free(t, 1)[0]
 	t.Run("inner", func(t *testing.T) {
-		b, other := rafkatest.Start(t), rafkatest.Start(t)
-		if addr = b.Addr; addr == other.Addr {
+		b, other := rafkatest.Start(t, rafka.WithKafkaAddr(free)), rafkatest.Start(t)
+		if b.Addr == other.Addr {
 			t.Error("two brokers have one address")
 		}
 		roundTrip(t, b)
 		roundTrip(t, other)
 	})
-	if c, err := net.Dial("tcp", addr); err == nil {
+	if c, err := net.Dial("tcp", free); err == nil {
 		c.Close()
 		t.Error("the broker outlived its test")
 	}

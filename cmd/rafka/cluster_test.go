@@ -31,7 +31,7 @@ func newShell(t *testing.T, opts ...kfake.Opt) *shell {
 
 // try runs one command line; words are separated by single spaces.
 func (s *shell) try(in io.Reader, line string) (stdout, stderr string, code int) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	code = run(ctx, strings.Split(line, " "), streams{in, &out, &errs, func(k string) string { return s.env[k] }})

@@ -24,6 +24,11 @@ const asRafka = "TEST_AS_RAFKA"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asRafka) != "" {
+		for _, v := range os.Environ() { // RAFKA_SEED and its like are for tests, and the server refuses keys that it does not know
+			if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "RAFKA_") || strings.HasPrefix(name, "KAFKA_") {
+				os.Unsetenv(name)
+			}
+		}
 		main()
 		return
 	}
@@ -77,7 +82,7 @@ func (c *runningCluster) printed() string {
 func (c *runningCluster) waitFor(t testing.TB, pattern string) []string {
 	t.Helper()
 	re := regexp.MustCompile("(?m)" + pattern)
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if m := re.FindStringSubmatch(c.printed()); m != nil {
 			return m
 		}
@@ -149,7 +154,7 @@ func scriptServe(ts *testscript.TestScript, _ bool, args []string) {
 func scriptEventually(ts *testscript.TestScript, _ bool, args []string) {
 	re := regexp.MustCompile("(?m)" + args[0])
 	var out, errs bytes.Buffer
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		out.Reset()
 		errs.Reset()
 		run(context.Background(), args[2:], streams{strings.NewReader(""), &out, &errs, ts.Getenv})

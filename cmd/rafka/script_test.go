@@ -112,7 +112,7 @@ func (c *clients) open(ts *testscript.TestScript, opts ...kgo.Opt) *kgo.Client {
 func scriptTransact(ts *testscript.TestScript, _ bool, args []string) {
 	cl := ts.Value(clients{}).(*clients).open(ts, kgo.TransactionalID(args[0]), kgo.DefaultProduceTopic(args[1]))
 	ts.Check(cl.BeginTransaction())
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	ts.Check(cl.ProduceSync(ctx, kgo.StringRecord(args[2])).FirstErr())
 }
@@ -120,7 +120,7 @@ func scriptTransact(ts *testscript.TestScript, _ bool, args []string) {
 // scriptMember returns when the member has got a record and committed that it did.
 func scriptMember(ts *testscript.TestScript, _ bool, args []string) {
 	cl := ts.Value(clients{}).(*clients).open(ts, kgo.ConsumerGroup(args[0]), kgo.ConsumeTopics(args[1]), kgo.DisableAutoCommit())
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	ts.Check(cl.PollRecords(ctx, 1).Err())
 	ts.Check(cl.CommitUncommittedOffsets(ctx))
@@ -136,7 +136,7 @@ func scriptRafka(ts *testscript.TestScript, neg bool, args []string) {
 		defer f.Close()
 		in, args = f, args[:n-2]
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	code := run(ctx, args, streams{in, ts.Stdout(), ts.Stderr(), ts.Getenv})
 	*ts.Value(lastCode{}).(*int) = code

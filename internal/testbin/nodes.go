@@ -2,9 +2,10 @@ package testbin
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
+
+	"github.com/rafka-io/rafka/internal/porttest"
 )
 
 // Nodes are the brokers of a cluster, each a process with a data directory of its own.
@@ -29,23 +30,9 @@ func NewNodes(t testing.TB, n int, args ...string) *Nodes {
 	for range n {
 		c.Dirs = append(c.Dirs, t.TempDir())
 	}
-	free := freeAddrs(t, 2*n)
+	free := porttest.Free(t, 2*n)
 	c.Kafka, c.Peers = free[:n], free[n:]
 	return c
-}
-
-// freeAddrs are loopback addresses that nobody listens on now.
-func freeAddrs(t testing.TB, n int) (addrs []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
 }
 
 // Begin starts broker i with the line that is the same on every broker but for its own addresses.

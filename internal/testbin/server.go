@@ -25,8 +25,22 @@ var build = sync.OnceValues(func() (string, error) {
 	if bin := os.Getenv(BinaryVariable); bin != "" {
 		return filepath.Abs(bin)
 	}
+	sweep()
 	return compile()
 })
+
+// keptFor is how long a binary stays that a test process has built: nothing tells it when the last test is over.
+const keptFor = 6 * time.Hour
+
+// sweep removes the binaries of test processes of long ago, which would fill the disk.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), "rafka-bin-*"))
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > keptFor {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
 
 // compile builds the binary with flags of go build.
 func compile(flags ...string) (string, error) {
@@ -128,8 +142,8 @@ func (s *Server) Ready(t testing.TB) {
 	case <-s.ready:
 	case <-s.gone:
 		t.Fatalf("the server ended at once:\n%s", s.Log())
-	case <-time.After(30 * time.Second):
-		t.Fatalf("the server was not ready after 30 s:\n%s", s.Log())
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("the server was not ready after two minutes:\n%s", s.Log())
 	}
 }
 
@@ -184,8 +198,8 @@ func (s *Server) Stop(t testing.TB) (time.Duration, int) {
 	}
 	select {
 	case <-s.gone:
-	case <-time.After(60 * time.Second):
-		t.Fatalf("the server did not stop within 60 s:\n%s", s.Log())
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("the server did not stop within two minutes:\n%s", s.Log())
 	}
 	return time.Since(t0), s.cmd.ProcessState.ExitCode()
 }

@@ -14,16 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rafka-io/rafka/internal/coordinator"
 	"github.com/rafka-io/rafka/internal/coordinator/txn"
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
 	"github.com/rafka-io/rafka/internal/metadata"
 	"github.com/rafka-io/rafka/internal/seed"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // world is a Sender between a fake coordinator and fake brokers 1 and 2. Topic t has partitions 0 to 3 on broker 1, 4 to 7 on broker 2.
 type world struct {

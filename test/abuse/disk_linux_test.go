@@ -128,7 +128,7 @@ func fullDisk(t *testing.T, dir, io string) {
 	resumes := func(what string) {
 		t.Helper()
 		t0 := time.Now()
-		w.within(2*time.Second, "produce works again after "+what, func() error {
+		w.within(time.Minute, "produce works again after "+what, func() error {
 			if p := put("kept", small); p.ErrorCode != 0 {
 				return fmt.Errorf("%s", codeOf(p))
 			}
@@ -146,7 +146,7 @@ func fullDisk(t *testing.T, dir, io string) {
 		w.findAll()
 	}
 	adm := kadm.NewClient(w.client)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 
 	// Records are deleted.
@@ -166,7 +166,7 @@ func fullDisk(t *testing.T, dir, io string) {
 	if out, err := exec.Command("fallocate", "-l", fmt.Sprint(int64(disk.Bavail)*disk.Bsize-1<<20), filler).CombinedOutput(); err != nil {
 		t.Fatalf("make a filler: %v %s", err, out)
 	}
-	w.within(3*time.Second, "appends are refused beside a filler", func() error {
+	w.within(time.Minute, "appends are refused beside a filler", func() error {
 		if p := put("kept", small); p.ErrorCode != 56 {
 			return fmt.Errorf("answered %s", codeOf(p))
 		}
@@ -178,7 +178,7 @@ func fullDisk(t *testing.T, dir, io string) {
 		t.Errorf("alter a topic on a full disk: %v %v", err, r)
 	}
 	delete(acked, "aging")
-	w.within(5*time.Second, "retention removes what is too much on a full disk", func() error {
+	w.within(time.Minute, "retention removes what is too much on a full disk", func() error {
 		starts, err := adm.ListStartOffsets(ctx, "aging")
 		if o, _ := starts.Lookup("aging", 0); err != nil || o.Offset == 0 {
 			return fmt.Errorf("the log starts at %d: %v", o.Offset, err)

@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/porttest"
 	"github.com/rafka-io/rafka/internal/record"
 	"github.com/rafka-io/rafka/internal/seed"
 	"github.com/rafka-io/rafka/internal/testbin"
@@ -63,9 +64,8 @@ func startIn(t *testing.T, dir string, args ...string) *world {
 		t.Skip("starts processes")
 	}
 	w := &world{t: t, dir: dir, acked: map[int64]string{}}
-	w.args = append([]string{"--data-dir", dir, "--http-addr", "127.0.0.1:0", "--grpc-addr", "", "--log-level", "warn"}, args...)
-	w.Server = testbin.Start(t, append(w.args, "--kafka-addr", "127.0.0.1:0")...)
-	w.args = append(w.args, "--kafka-addr", w.Kafka)
+	w.args = append([]string{"--data-dir", dir, "--kafka-addr", porttest.Free(t, 1)[0], "--http-addr", "127.0.0.1:0", "--grpc-addr", "", "--log-level", "warn"}, args...)
+	w.Server = testbin.Start(t, w.args...)
 	w.client = w.newClient()
 	w.create(good, 1)
 	w.behaveWell()
@@ -81,7 +81,7 @@ func (w *world) restart() {
 
 func (w *world) newClient(opts ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.Kafka), kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(20 * time.Second),
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.Kafka), kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(time.Minute),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }), kgo.MetadataMinAge(20 * time.Millisecond)}, opts...)...)
 	if err != nil {
 		w.t.Fatal(err)
@@ -98,7 +98,7 @@ func (w *world) behaveWell() {
 
 func (w *world) behave(cl *kgo.Client) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	recs := make([]*kgo.Record, 10)
 	for i := range recs {
@@ -118,7 +118,7 @@ func (w *world) findAll() {
 	w.t.Helper()
 	cl := w.newClient(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{good: {0: kgo.NewOffset().AtStart()}}), kgo.FetchMaxWait(50*time.Millisecond))
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for found := 0; found < len(w.acked); {
 		fs := cl.PollFetches(ctx)
@@ -154,7 +154,7 @@ func (w *world) checkWell() {
 		w.t.Fatalf("the server panicked:\n%s", tail(log))
 	}
 	var now vitals
-	w.within(10*time.Second, "connections, goroutines and files come back", func() error {
+	w.within(time.Minute, "connections, goroutines and files come back", func() error {
 		now = w.vitals()
 		switch {
 		case now.conns > w.before.conns+3: // the connected client opens up to four by itself
@@ -181,7 +181,7 @@ func (w *world) within(d time.Duration, what string, ok func() error) {
 	w.t.Fatalf("not within %v: %s: %v\n%s", d, what, err, tail(w.Log()))
 }
 
-var metrics = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var metrics = http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // vitals asks the server how it is. Its log and its answer are all that a person has, too.
 func (w *world) vitals() vitals {
@@ -351,7 +351,7 @@ func (w *world) create(topic string, partitions int32, configs ...string) {
 	for i := 0; i < len(configs); i += 2 {
 		set[configs[i]] = &configs[i+1]
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if r, err := kadm.NewClient(w.client).CreateTopic(ctx, partitions, 1, set, topic); err != nil || r.Err != nil {
 		w.t.Fatalf("create %s: %v %v", topic, err, r.Err)

@@ -23,6 +23,7 @@ func TestBrokersFormOneClusterInAnyOrder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(seed.Of(t), 0))
 	c := testbin.NewNodes(t, 3, "--http-addr", "", "--grpc-addr", "", "--log-level", "warn")
 	defer c.Logs()
@@ -81,7 +82,7 @@ func TestClusterKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
-	rounds := 2
+	rounds := 1
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/rafka-io/rafka/internal/porttest"
 	"github.com/rafka-io/rafka/internal/testbin"
 	"github.com/rafka-io/rafka/test/workload"
 )
@@ -18,15 +19,14 @@ func TestKillKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
-	rounds := 3
+	rounds := 1
 	if n, err := strconv.Atoi(os.Getenv("RAFKA_CRASH_ROUNDS")); err == nil {
 		rounds = n
 	}
 	w := workload.New(t, 1)
-	args := append(w.Args, "--data-dir", t.TempDir())
-	srv := testbin.Start(t, append(args, "--kafka-addr", "127.0.0.1:0")...)
-	w.Addrs = []string{srv.Kafka}
-	args = append(args, "--kafka-addr", srv.Kafka)
+	w.Addrs = porttest.Free(t, 1)
+	args := append(w.Args, "--data-dir", t.TempDir(), "--kafka-addr", w.Addrs[0])
+	srv := testbin.Start(t, args...)
 	w.Run(rounds, func(*rand.Rand) {
 		srv.Kill()
 		w.Harmed()

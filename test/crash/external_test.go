@@ -2,13 +2,13 @@ package crash
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
 
 	"go.etcd.io/etcd/server/v3/embed"
 
+	"github.com/rafka-io/rafka/internal/porttest"
 	"github.com/rafka-io/rafka/internal/testbin"
 )
 
@@ -18,6 +18,7 @@ func TestClusterOverAnExternalEtcd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
+	t.Parallel()
 	addr := startEtcd(t)
 	c := testbin.NewNodes(t, 3, "--http-addr", "", "--grpc-addr", "", "--metadata", "etcd://"+addr+"/test")
 	defer c.Logs()
@@ -59,15 +60,7 @@ func TestClusterOverAnExternalEtcd(t *testing.T) {
 // startEtcd runs an etcd in this process and returns its address.
 func startEtcd(t *testing.T) string {
 	t.Helper()
-	var addrs [2]string
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addrs[i] = l.Addr().String()
-		l.Close()
-	}
+	addrs := porttest.Free(t, 2)
 	cfg := embed.NewConfig()
 	cfg.Dir, cfg.LogLevel = t.TempDir(), "fatal"
 	client, peer := url.URL{Scheme: "http", Host: addrs[0]}, url.URL{Scheme: "http", Host: addrs[1]}

@@ -19,6 +19,7 @@ func TestOthersJoinABrokerThatHasData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
+	t.Parallel()
 	c := testbin.NewNodes(t, 3, "--http-addr", "", "--grpc-addr", "", "--log-level", "warn")
 	defer c.Logs()
 	c.Procs[0] = testbin.Start(t, append([]string{"--data-dir", c.Dirs[0], "--kafka-addr", c.Kafka[0], "--peer-addr", c.Peers[0]}, c.Args...)...)

@@ -40,8 +40,18 @@ func ask[R kmsg.Response](c *testbin.Nodes, q kmsg.Request) (answer R, err error
 	return resp.(R), nil
 }
 
-// votes are the ids of the voters, "" while they are not to be had.
-func votes(c *testbin.Nodes) string {
+// votes are the ids of the voters as soon as they are to be had.
+func votes(c *testbin.Nodes) (ids string) {
+	c.T.Helper()
+	waitFor(c.T, "somebody tells who votes", func() bool {
+		ids = votesNow(c)
+		return ids != ""
+	})
+	return ids
+}
+
+// votesNow is votes without the waiting: "" while they are not to be had.
+func votesNow(c *testbin.Nodes) string {
 	q := kmsg.NewPtrDescribeQuorumRequest()
 	topic := kmsg.NewDescribeQuorumRequestTopic()
 	topic.Topic, topic.Partitions = "__cluster_metadata", []kmsg.DescribeQuorumRequestTopicPartition{{}}
@@ -165,6 +175,7 @@ func TestReplacedDirectoryIsRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
 	}
+	t.Parallel()
 	c := testbin.NewNodes(t, 3, "--http-addr", "", "--grpc-addr", "")
 	defer c.Logs()
 	c.Start()

@@ -25,8 +25,9 @@ func TestDelayedRecordsReachEveryKindOfConsumer(t *testing.T) {
 	sent := time.Now()
 	const wait = 700 * time.Millisecond
 	produce(t, producer, &kgo.Record{Topic: "later", Value: []byte("now")}, delayed("later", "second", 2*wait), delayed("later", "first", wait))
+	// The others wait from when they came, which was before now: this one is due after them however long that took.
 	at := delayed("later", "third", 0)
-	at.Headers = []kgo.RecordHeader{{Key: "rafka-deliver-at", Value: strconv.AppendInt(nil, sent.Add(3*wait).UnixMilli(), 10)}}
+	at.Headers = []kgo.RecordHeader{{Key: "rafka-deliver-at", Value: strconv.AppendInt(nil, time.Now().Add(3*wait).UnixMilli(), 10)}}
 	produce(t, producer, at)
 	if at.Offset < 3 {
 		t.Errorf("the delayed record has offset %d", at.Offset)

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rafka-io/rafka"
+	"github.com/rafka-io/rafka/internal/porttest"
 	"github.com/rafka-io/rafka/rafkatest"
 )
 
@@ -116,15 +117,15 @@ func TestStopUnderLoadLosesNoAck(t *testing.T) {
 // so the client keeps its producer id and epoch.
 func TestIdempotentProducerGoesOnAfterARestart(t *testing.T) {
 	dir := rafka.WithDataDir(t.TempDir())
-	b := rafkatest.StartOnDisk(t, dir)
-	addr := b.Addr // the client knows this one only
+	addr := rafka.WithKafkaAddr(porttest.Free(t, 1)[0]) // the client knows this one only
+	b := rafkatest.StartOnDisk(t, dir, addr)
 	create(t, b, "seq", 1)
 	cl := client(t, b, kgo.DefaultProduceTopic("seq"))
 	for i := range 10 {
 		produce(t, cl, &kgo.Record{Value: value(i, 20)})
 	}
 	stop(t, b)
-	b = rafkatest.StartOnDisk(t, dir, rafka.WithKafkaAddr(addr))
+	b = rafkatest.StartOnDisk(t, dir, addr)
 	for i := range 10 {
 		produce(t, cl, &kgo.Record{Value: value(10+i, 20)})
 	}

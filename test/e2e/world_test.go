@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come. It is no measure of speed: a loaded machine may need some of it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // within is a context that ends with the test's patience.
 func within(t *testing.T) context.Context {

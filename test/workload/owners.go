@@ -39,12 +39,16 @@ func (o *owners) run(ctx context.Context, w *World, id int) {
 
 // member joins, commits for what it owns every few milliseconds, and leaves after a while.
 func (o *owners) member(ctx context.Context, w *World, name string, life time.Duration) {
+	leaves := false // it owns nothing from then on, whatever its client is still told
 	taken := func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
+		if leaves {
+			return
+		}
 		for _, p := range m["owned"] {
 			if was := o.owner[p]; was != "" && was != name {
-				w.T.Errorf("%s owns partition %d while %s does", name, p, was)
+				w.T.Errorf("%s owns partition %d while %s does (harm began or ended %d times, the last time %v ago)", name, p, was, w.harm.Load(), w.sinceHarm())
 			}
 			o.owner[p] = name
 		}
@@ -69,6 +73,16 @@ func (o *owners) member(ctx context.Context, w *World, name string, life time.Du
 		return
 	}
 	defer cl.Close()
+	defer func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		leaves = true
+		for p, owner := range o.owner {
+			if owner == name {
+				delete(o.owner, p)
+			}
+		}
+	}()
 	end := time.Now().Add(life)
 	for ctx.Err() == nil && time.Now().Before(end) {
 		wait, cancel := context.WithTimeout(ctx, 20*time.Millisecond)

@@ -27,17 +27,18 @@ type World struct {
 	// Dial connects the clients and has a time-out of its own; nil: TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Session is the session time-out of the members of classic groups. A member that cannot reach a broker for longer is no owner any more
-	// and does not know it, so it must be longer than any harm is. 0: 6 s.
+	// and does not know it, so it must be longer than any harm is. 0: 12 s.
 	Session time.Duration
-	// Patience is how long everybody may take to get on after harm; 0: 30 s.
+	// Patience is how long everybody may take to get on after harm; 0: two minutes.
 	Patience time.Duration
 
-	harm atomic.Int64 // how often harm began or ended; what a client holds by a promise of the process, such as a lock, ends with each
+	harm   atomic.Int64 // how often harm began or ended; what a client holds by a promise of the process, such as a lock, ends with each
+	harmed atomic.Int64 // when it last did, in ns
 }
 
 // New is a world whose servers, which the caller starts with Args, are not there yet.
 func New(t testing.TB, replication int16) *World {
-	w := &World{T: t, Seed: seed.Of(t), Replication: replication, Session: 6 * time.Second, Patience: 30 * time.Second}
+	w := &World{T: t, Seed: seed.Of(t), Replication: replication, Session: 12 * time.Second, Patience: 2 * time.Minute}
 	t.Logf("seed %d", w.Seed)
 	w.Args = []string{"--http-addr", "", "--grpc-addr", "", "--log-level", "warn",
 		"--set", "group.initial.rebalance.delay.ms=0", "--set", "group.min.session.timeout.ms=1000", "--set", "offsets.topic.num.partitions=8",
@@ -46,7 +47,14 @@ func New(t testing.TB, replication int16) *World {
 }
 
 // Harmed says that harm begins, or has ended.
-func (w *World) Harmed() { w.harm.Add(1) }
+func (w *World) Harmed() {
+	w.harm.Add(1)
+	w.harmed.Store(time.Now().UnixNano())
+}
+
+func (w *World) sinceHarm() time.Duration {
+	return time.Since(time.Unix(0, w.harmed.Load())).Round(time.Millisecond)
+}
 
 // crowd are the clients.
 type crowd struct {
@@ -127,6 +135,9 @@ func (w *World) Run(rounds int, harm func(*rand.Rand), restart func()) {
 	c.wg.Wait()
 	t.Logf("%v; %d transactions aborted", c.progress(), c.etl.aborts.Load())
 	c.in.verify(w)
+	if t.Failed() { // nothing was waited for, so what is not done yet is no loss
+		return
+	}
 	c.etl.verify(w, c.in)
 	c.queue.verify(t)
 	restart()

@@ -11,19 +11,19 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/rafka-io/rafka/internal/kafka"
+	"github.com/rafka-io/rafka/internal/leaktest"
+	"github.com/rafka-io/rafka/internal/porttest"
 )
 
 // Released buffers are scribbled over in all tests (LNK-9), and no test leaves a goroutine.
 func TestMain(m *testing.M) {
 	scribbles = true
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // deadline bounds what a test waits for; nothing should come near it.
-const deadline = 30 * time.Second
+const deadline = 2 * time.Minute
 
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -115,12 +115,8 @@ func wantCode(t testing.TB, err error, code kafka.ErrorCode) {
 	}
 }
 
-// closedPort is an address where nothing listens.
-func closedPort(t testing.TB) string {
-	l := listen(t)
-	defer l.Close()
-	return l.Addr().String()
-}
+// closedPort is an address where nothing listens, and nothing will.
+func closedPort(t testing.TB) string { return porttest.Free(t, 1)[0] }
 
 // silentPort is an address that accepts and says nothing.
 func silentPort(t testing.TB) string {

@@ -34,12 +34,13 @@ func movesUnderLoad(t *testing.T, lossy bool) {
 	stop := make(chan struct{})
 	var movers, wg sync.WaitGroup
 	movers.Go(func() {
+		rng := rand.New(rand.NewPCG(w.seed, 100))
 		for {
 			select {
 			case <-stop:
 				return
-			case <-time.After(time.Duration(20+rand.IntN(200)) * time.Millisecond):
-				w.elect(kafka.BrokerID(1 + rand.IntN(3)))
+			case <-time.After(time.Duration(20+rng.IntN(200)) * time.Millisecond):
+				w.elect(kafka.BrokerID(1 + rng.IntN(3)))
 			}
 		}
 	})

@@ -134,7 +134,7 @@ func TestControllerThatIsCutOffProlongsNoLease(t *testing.T) {
 			old := nodes[0]
 			w.eventually("broker 1 decides", func() bool { _, ok := old.loop.decides(); return ok })
 			old.setCut(true)
-			time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond)
+			time.Sleep(time.Duration(rand.New(rand.NewPCG(w.seed, 101)).IntN(1500)) * time.Millisecond)
 			w.elect(2)
 			short, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 			if list, err := old.loop.Brokers(short); err == nil {

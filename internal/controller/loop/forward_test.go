@@ -16,6 +16,7 @@ import (
 	"github.com/rafka-io/rafka/internal/controller"
 	"github.com/rafka-io/rafka/internal/kafka"
 	"github.com/rafka-io/rafka/internal/metadata"
+	"github.com/rafka-io/rafka/internal/seed"
 )
 
 // LOP-5: while the controller hangs, another one takes over: who has asked the old one asks the new one where asking twice does no harm, and is
@@ -329,10 +330,11 @@ func TestLeases(t *testing.T) {
 // LOP-6: the broker's lease ends before the controller's, and before those that a successor begins, though clocks differ by one part in twenty in
 // speed and the controller was deposed after it had made sure last.
 func TestLeaseConstants(t *testing.T) {
+	rng := rand.New(rand.NewPCG(seed.Of(t), 0))
 	for range 1000 {
-		length := time.Duration(1000 + rand.Int64N(int64(time.Minute)))
-		unsure := time.Duration(rand.Int64N(int64(length/leaseConfirmed) + 1)) // from when it was sure to the answer
-		travel := time.Duration(rand.Int64N(int64(length)))                    // from the sending of the heartbeat to the answer
+		length := time.Duration(1000 + rng.Int64N(int64(time.Minute)))
+		unsure := time.Duration(rng.Int64N(int64(length/leaseConfirmed) + 1)) // from when it was sure to the answer
+		travel := time.Duration(rng.Int64N(int64(length)))                    // from the sending of the heartbeat to the answer
 		granted := length - length/leaseMargin - unsure
 		slow := granted + granted/20
 		if slow > length {

@@ -25,7 +25,7 @@ func newClient(t *testing.T, d *door, opts ...kgo.Opt) *kgo.Client {
 
 // franz-go creates, produces idempotently with every compression, and consumes assigned partitions.
 func TestFranzGoProducesAndConsumes(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	d := open(t, newFakeBroker(), Options{})
 	adm := kadm.NewClient(newClient(t, d))
@@ -69,7 +69,7 @@ func TestFranzGoProducesAndConsumes(t *testing.T) {
 
 // kadm, which checks answers more closely than most, goes through the administrative APIs.
 func TestFranzGoAdministers(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	d := open(t, newFakeBroker("orders"), Options{})
 	adm := kadm.NewClient(newClient(t, d))
@@ -108,7 +108,7 @@ func TestKcatProducesAndConsumes(t *testing.T) {
 	if err != nil {
 		t.Skip("kcat is not installed")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	d := open(t, newFakeBroker("orders"), Options{})
 	run := func(in string, args ...string) string {

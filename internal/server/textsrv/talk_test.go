@@ -6,13 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/rafka-io/rafka/internal/leaktest"
 	"github.com/rafka-io/rafka/rafkatest"
 )
 
 // No goroutine outlives a test: not those that keep memberships, not those that answer (TXT-5).
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // talker is somebody with nc at a whole broker.
 type talker struct {
