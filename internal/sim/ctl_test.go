@@ -292,10 +292,15 @@ func (c *ctl) look() {
 }
 
 func (c *ctl) staleTerm(term quorum.Term) {
-	if c.decides && c.term == term && c.n.w.mutant != "a stale controller commits" {
-		c.lead = 0
-		c.resign()
+	if !c.decides || c.term != term || c.n.w.mutant == "a stale controller commits" {
+		return
 	}
+	c.resign()
+	if c.lead == term {
+		c.lead = 0
+		return
+	}
+	c.claim(c.lead) // it was elected again before it heard that it had been deposed
 }
 
 // due is whose lease has ended, and who may serve.
