@@ -19,14 +19,16 @@ type span struct{ first, last int64 }
 // open makes messages of an answer. What was acquired and is no message is settled at once.
 func (r *Receiver) open(ctx context.Context, s *session, resp *kmsg.ShareFetchResponse, until time.Time) ([]*Message, error) {
 	var messages []*Message
+	var refused error // by a partition, for a reason that passes
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			name := r.layout.name(t.TopicID)
 			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				err = r.retreat(ctx, withMessage(fmt.Errorf("receive from %s/%d: %w", name, p.Partition, err), p.ErrorMessage))
-				if err == nil {
+				err = withMessage(fmt.Errorf("receive from %s/%d: %w", name, p.Partition, err), p.ErrorMessage)
+				if passing(err) {
+					refused = err
 					continue
 				}
 				return nil, errors.Join(err, r.Settle(context.WithoutCancel(ctx), Release, messages...))
@@ -42,6 +44,10 @@ func (r *Receiver) open(ctx context.Context, s *session, resp *kmsg.ShareFetchRe
 				return nil, errors.Join(err, r.Settle(context.WithoutCancel(ctx), Release, messages...))
 			}
 		}
+	}
+	r.layout.stale = r.layout.stale || refused != nil
+	if refused != nil && len(messages) == 0 {
+		return nil, r.retreat(ctx, refused)
 	}
 	return messages, nil
 }
