@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 //
 //	fell ID                     kills a broker
 //	serve ID                    starts one again that was killed, as a person would
-//	eventually REGEX rafka …    runs it until it prints a line that matches
+//	eventually REGEX rafka …    runs it until it prints a line that matches; with ! until it succeeds and prints none
 func TestScriptsWithACluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -151,18 +151,19 @@ func scriptServe(ts *testscript.TestScript, _ bool, args []string) {
 	c.serve(c.t, id)
 }
 
-func scriptEventually(ts *testscript.TestScript, _ bool, args []string) {
+func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
 	re := regexp.MustCompile("(?m)" + args[0])
 	var out, errs bytes.Buffer
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		out.Reset()
 		errs.Reset()
-		run(context.Background(), args[2:], streams{strings.NewReader(""), &out, &errs, ts.Getenv})
-		if re.Match(out.Bytes()) {
+		code := run(context.Background(), args[2:], streams{strings.NewReader(""), &out, &errs, ts.Getenv})
+		found := re.Match(out.Bytes()) || re.Match(errs.Bytes())
+		if found && !neg || !found && neg && code == 0 {
 			return
 		}
 	}
-	ts.Fatalf("no line matches %q:\n%s%s", args[0], &out, &errs)
+	ts.Fatalf("what is printed does not come to (not: %v) match %q:\n%s%s", neg, args[0], &out, &errs)
 }
 
 // A broker that is killed is started again where that is wished; Ctrl-C stops all, and leaves nothing behind.
